@@ -1,0 +1,56 @@
+# Works with GNU make 3.81 and later (the one of macOS). PYTHON=python3.12 chooses the interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+
+# One thread a process: the tests run side by side, and their numbers must not depend on the cores.
+# The shapes in the signatures are checked while the tests run.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal \
+  --jaxtyping-packages=fewmasks,beartype.beartype
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-fast check docs bench serve clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: .venv/.ok  ## the whole loop on data that needs no download; writes demo/report.html
+	$(BIN)/fewmasks demo
+
+test: .venv/.ok  ## all tests
+	$(PYTEST) --durations 10
+
+test-fast: .venv/.ok  ## the tests of a minute: without those marked slow or real
+	$(PYTEST) -m "not slow and not real"
+
+check: .venv/.ok  ## lint, format, types, import layers, generated docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/make_cli.py --check
+
+docs: .venv/.ok  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+bench: .venv/.bench  ## speed and memory against other packages, one file after the other
+	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+serve: .venv/.ok  ## label the demo's project in the browser
+	$(BIN)/fewmasks serve demo/project
+
+clean:  ## remove caches and built files; keeps .venv/ and demo/
+	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.ok: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: fewmasks needs Python 3.11 or newer, and $(PYTHON) is not; run: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+.venv/.bench: .venv/.ok
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,bench,dev]'
+	@touch $@

@@ -1,0 +1,92 @@
+"""The `fewmasks` command."""
+
+import errno
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from fewmasks import __version__
+from fewmasks.cli import about, simulation, work
+from fewmasks.errors import FewmasksError
+
+# What the parser raises for a wrong option; typer exports its child alone.
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="fewmasks",
+    help="Train a good segmentation model from few masks.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (*work.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
+    app.command(command.__name__.rstrip("_"))(command)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    """Train a good segmentation model from few masks."""
+    if version:
+        typer.echo(f"fewmasks {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Run a command: 0 when done, 2 with one line for what the user can mend, 130 for Ctrl-C."""
+    sys.exit(run(app))
+
+
+def run(command: Callable[..., Any], args: list[str] | None = None) -> int:
+    """The exit status of a command; what the user can mend is one line on stderr."""
+    try:
+        status = command(args, standalone_mode=False) or 0
+        sys.stdout.flush()
+    except FewmasksError as error:
+        return _refuse(str(error))
+    except UsageError as error:
+        return _refuse(_sentence(error))
+    except BrokenPipeError:
+        # Whoever read our lines has had enough; the interpreter would complain on leaving.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in OF_THE_SYSTEM:
+            raise
+        return _refuse(f"{error.filename or 'disk'}: {OF_THE_SYSTEM[error.errno]}")
+    except KeyboardInterrupt:
+        status = 130
+    if status == 130:
+        typer.echo("fewmasks: interrupted; the same command goes on from here", err=True)
+    return status
+
+
+OF_THE_SYSTEM = {
+    errno.EACCES: "permission denied; name another place, or change its permissions",
+    errno.EPERM: "permission denied; name another place, or change its permissions",
+    errno.EROFS: "cannot be written to; name another place",
+    errno.ENOSPC: "the disk is full; make room, and the same command goes on from here",
+    errno.EDQUOT: "the disk quota is used up; make room, and the same command goes on from here",
+    errno.ENOTDIR: "lies in a file that is no folder; name another place",
+}
+"""What the system refuses, and what to do about it."""
+
+
+def _refuse(sentence: str) -> int:
+    typer.echo(f"fewmasks: {' '.join(sentence.split())}", err=True)
+    return 2
+
+
+def _sentence(error: Any) -> str:
+    where = error.ctx.command_path.removeprefix("fewmasks").strip() if error.ctx else ""
+    text = error.format_message().rstrip(".")
+    return f"{where or 'fewmasks'}: {text}; see `fewmasks {where} --help`".replace("  ", " ")

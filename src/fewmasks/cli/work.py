@@ -1,0 +1,259 @@
+"""Commands for work on a project: create, info, train, next, label, predict."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from fewmasks.cli.progress import Report, progress
+from fewmasks.errors import ConfigError
+
+Folder = Annotated[Path, typer.Argument(metavar="PROJECT", help="Folder of the project.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Change a setting, such as learn.size=256."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def create(
+    project: Folder,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="Image file or folder; may be given several times.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="CSV file with the columns id, image, mask, group, split ..."),
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of reference masks, named like the images.")
+    ] = None,
+    scribbles: Annotated[
+        Path | None, typer.Option(help="Folder of reference scribbles; 255 is not labelled.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Names of the classes 0, 1, 2 ..., joined by commas.")
+    ] = None,
+    region: Annotated[
+        int | None, typer.Option(help="Cut pictures longer than this into regions of this side.")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(help="Share of the items kept for testing, in whole groups.")
+    ] = 0.2,
+    slice_axis: Annotated[
+        int | None, typer.Option(help="Axis of volume files along which slices are taken.")
+    ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(help="`id` makes each file its own group, whatever the table says."),
+    ] = None,
+) -> None:
+    """Make a project from images; the test side is chosen now and never changes."""
+    from fewmasks.project import Import
+    from fewmasks.project import create as create_project
+
+    if group_by not in (None, "id"):
+        raise ConfigError(f"--group-by: only `id` is known ({group_by}); leave it out otherwise")
+    given = Import(
+        images=tuple(images or ()),
+        table=table,
+        masks=masks,
+        scribbles=scribbles,
+        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        region=region,
+        test_fraction=test_fraction,
+        slice_axis=slice_axis,
+        group_by="id" if group_by else None,
+    )
+    with progress() as report:
+        made = create_project(project, given, typer.echo, report)
+    _print_summary(made.summary())
+
+
+def info(
+    project: Folder,
+    items: Annotated[bool, typer.Option("--items", help="Name every item, one a line.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a project stands and what to do next."""
+    from fewmasks.project.summary import item_ids, summarise
+
+    if items:
+        found = item_ids(project)
+        typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(map("\t".join, found)))
+        return
+    summary = summarise(project)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1))
+        return
+    _print_summary(summary)
+
+
+def train(
+    project: Folder,
+    weights: Annotated[
+        Path | None, typer.Option(help="Encoder weights to start from (.safetensors or .pth).")
+    ] = None,
+    settings: Settings = None,
+) -> None:
+    """Train a model on all labels, from scratch, and score it on the test side."""
+    opened = _open(project, settings)
+    from fewmasks.learn import session  # after it, so that a wrong folder is named at once
+
+    with progress() as report:
+        scores = session.train(opened, weights, report)
+    if scores is None:
+        typer.echo("trained; no test item has a mask yet, so there is no score")
+    else:
+        typer.echo(f"trained; {_sentence(scores.dice, scores.hd95, scores.per_class)}")
+    typer.echo(f"next: fewmasks next {project}")
+
+
+def next_(
+    project: Folder,
+    strategy: Annotated[
+        str | None, typer.Option(help="How to choose; see `fewmasks strategies`.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="How many items to ask for.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How many minutes of labelling to fill.")
+    ] = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the next items to label."""
+    opened = _open(project, settings)
+    from fewmasks.learn import session  # after it, so that a wrong folder is named at once
+
+    with progress() as report:
+        asked = session.next_round(
+            opened, strategy, limit, minutes, lambda line: typer.echo(line, err=True), report
+        )
+    picks = [
+        {"item": pick.item, "reason": pick.reason, "audit": pick.audit} for pick in asked.picks
+    ]
+    if as_json:
+        found = {"round": asked.number, "strategy": asked.strategy, "picks": picks}
+        typer.echo(json.dumps(found, indent=1))
+        return
+    typer.echo(f"round {asked.number}, {asked.strategy}: label these {len(picks)} items")
+    for pick in asked.picks:
+        typer.echo(f"  {pick.item}  {pick.reason}")
+    typer.echo(
+        f"next: fewmasks label {project} --from FOLDER_OF_MASKS, then fewmasks train {project}"
+    )
+
+
+def label(
+    project: Folder,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="Mask file, or folder of masks named like the items."),
+    ] = None,
+    from_reference: Annotated[
+        bool, typer.Option("--from-reference", help="Take the reference masks of training items.")
+    ] = False,
+    items: Annotated[
+        list[str] | None, typer.Option(help="Only these items; may be given several times.")
+    ] = None,
+    kind: Annotated[
+        Literal["mask", "scribble"], typer.Option(help="What the files hold.")
+    ] = "mask",
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(help="Never ask for this item again; may be given several times."),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Who labelled.")] = "files",
+) -> None:
+    """Take masks or scribbles as labels, from files or from the reference masks."""
+    from fewmasks.interop import labels
+    from fewmasks.project import open_project
+
+    if (from_ is not None) + from_reference + bool(skip) != 1:
+        raise ConfigError("label: give one of --from PATH, --from-reference and --skip ITEM")
+    opened = open_project(project)
+    if skip:
+        opened.skip(skip, "skipped on the command line")
+        typer.echo(f"not asked for again: {', '.join(skip)}")
+        typer.echo(f"next: {opened.summary()['next']}")
+        return
+
+    with progress() as report:
+        count_up = partial(_count_up, report)
+        if from_ is None:
+            count = labels.label_from_reference(opened, items or (), count_up)
+        else:
+            count = labels.label_from_files(
+                opened, from_, items or (), kind, by, typer.echo, count_up
+            )
+    typer.echo(f"{count} labels stored")
+    typer.echo(f"next: {opened.summary()['next']}")
+
+
+def _count_up(report: Report, done: int) -> None:
+    report("storing labels", done, -1)
+
+
+def predict(
+    project: Folder,
+    images: Annotated[list[Path], typer.Option(help="Image file or folder; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.")],
+    probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="Also write class probabilities as .npy (float16)."),
+    ] = False,
+    settings: Settings = None,
+) -> None:
+    """Write masks for new images, in their own geometry and format."""
+    opened = _open(project, settings)
+    from fewmasks.learn import session
+
+    with progress() as report:
+        written = session.predict_files(opened, images, out, probabilities, report)
+    typer.echo(f"{len(written)} masks written to {out}")
+
+
+COMMANDS = (create, info, train, next_, label, predict)
+
+
+def _open(folder: Path, settings: list[str] | None) -> Any:
+    """The project with `--set` settings on top of its own, for this command only."""
+    from fewmasks.project import open_project
+
+    opened = open_project(folder)
+    if settings:
+        opened.config = opened.config.with_settings(settings)
+    return opened
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    train_side, test_side = summary["train"], summary["test"]
+    typer.echo(
+        f"{summary['project']}: {summary['items']} items, classes {', '.join(summary['classes'])}"
+    )
+    typer.echo(f"  train  {train_side['items']} items of {train_side['groups']} groups")
+    typer.echo(f"  test   {test_side['items']} items of {test_side['groups']} groups, frozen")
+    made = ", ".join(f"{count} {kind}s" for kind, count in summary["labels"].items() if count)
+    typer.echo(f"  labels {made or 'none yet'}; {summary['minutes']:g} minutes spent")
+    if summary["rounds"]:
+        typer.echo(f"  rounds {summary['rounds']}, {summary['open_picks']} items open")
+    for what in ("audited", "skipped"):
+        if summary[what]:
+            typer.echo(f"  {what} {summary[what]} items")
+    scores = summary["scores"]
+    if scores:
+        typer.echo(f"  score  {_sentence(scores['dice'], scores['hd95'], scores['per_class'])}")
+    if summary["missing_sources"]:
+        typer.echo(
+            f"  {summary['missing_sources']} image files are gone; the pixel cache still holds them"
+        )
+    typer.echo(f"next: {summary['next']}")
+
+
+def _sentence(dice: float, hd95: float, per_class: dict[str, float]) -> str:
+    classes = ", ".join(f"{name} {value:.3f}" for name, value in per_class.items())
+    return f"Dice {dice:.4f}, HD95 {hd95:.2f} ({classes})"

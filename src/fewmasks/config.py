@@ -1,0 +1,129 @@
+"""Settings of a project: frozen pydantic models; `project.toml` keeps only what differs."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fewmasks.errors import ConfigError
+
+Network = Literal["unet", "resnet18", "resnet34", "resnet50"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+class Section(BaseModel):
+    """One table of the settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LearnConfig(Section):
+    """How a model is trained and run."""
+
+    network: Network = "unet"
+    size: int = Field(128, ge=16, le=4096)
+    """Longest side of an item as the network sees it, in pixels; smaller items are padded."""
+    normalise: Literal["auto", "source", "pool"] = "auto"
+    """Intensities per source (volumes) or over the pool (pictures); auto chooses by format."""
+    batch: int = Field(12, ge=1)
+    learning_rate: float = Field(4e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    iterations: int | None = Field(None, ge=1)
+    """Fixed number of training steps; by default it follows the number of labels."""
+    iterations_per_label: float = Field(6.0, gt=0)
+    iterations_floor: int = Field(400, ge=1)
+    iterations_ceiling: int = Field(6000, ge=1)
+    flips: Literal["none", "x", "xy"] = "x"
+    rotate_degrees: float = Field(15.0, ge=0)
+    scale: float = Field(0.15, ge=0, lt=1)
+    contrast: float = Field(0.25, ge=0)
+    noise: float = Field(0.05, ge=0)
+    members: int = Field(3, ge=1)
+    """Size of the ensemble that judges uncertainty."""
+    ensemble: Literal["snapshots", "bootstrap", "dropout"] = "snapshots"
+    precision: Precision = "auto"
+    device: str = "auto"
+    """auto, cpu or cuda; with `devices` above 1, DistributedDataParallel."""
+    devices: int = Field(1, ge=1)
+
+
+class QueryConfig(Section):
+    """How the next items are chosen."""
+
+    strategy: str = "clasp-pe"
+    uncertainty: str = "entropy"
+    """The score that strategies get under the name `uncertainty`."""
+    group_cap: int | None = Field(None, ge=1)
+    """At most so many picks of one group in a round."""
+
+
+class CostConfig(Section):
+    """Seconds of annotation time in simulation."""
+
+    seconds_per_mask: float = Field(60.0, gt=0)
+    scribble_speedup: float = Field(15.0, gt=0)
+    """A scribble is so many times faster than a mask (Valvano et al. 2021)."""
+
+
+class Config(Section):
+    """All settings of a project."""
+
+    learn: LearnConfig = LearnConfig()
+    query: QueryConfig = QueryConfig()
+    cost: CostConfig = CostConfig()
+
+    def with_settings(self, settings: list[str]) -> "Config":
+        """This configuration with `section.key=value` settings applied."""
+        tree = self.model_dump()
+        for setting in settings:
+            dotted, equals, value = setting.partition("=")
+            section, dot, key = dotted.strip().partition(".")
+            if not equals or not dot:
+                raise ConfigError(
+                    f"--set {setting}: not of the form section.key=value; such as learn.size=256"
+                )
+            tree.setdefault(section, {})[key] = _value(value.strip())
+        return parse_config(tree, where="--set")
+
+
+def _value(text: str) -> Any:
+    if text == "none":  # TOML has no word for it, where a file simply leaves the key out
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def parse_config(tree: dict[str, Any], where: str) -> Config:
+    """Validate settings; an unknown key names its nearest relative."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_sentence(error)}") from None
+
+
+def read_config(path: Path) -> Config:
+    """Settings of a TOML file; a missing file is all defaults."""
+    if not path.exists():
+        return Config()
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML ({error}); correct that line") from None
+    return parse_config(tree, where=str(path))
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    dotted = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{dotted}: {first['msg']} ({first['input']!r}); correct the value"
+    model: type[BaseModel] = Config
+    for part in first["loc"][:-1]:
+        model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+    near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(model.model_fields)}"
+    return f"{dotted}: there is no such setting; {hint}"

@@ -1,0 +1,1 @@
+"""Map units of work over processes; which executor does it never changes a result."""

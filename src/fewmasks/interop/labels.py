@@ -1,0 +1,283 @@
+"""Labels from files that somebody made elsewhere, or from the project's own reference masks."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fewmasks.errors import ConfigError, FormatError, GeometryError, ProjectError
+from fewmasks.io import format_of, stem_of
+from fewmasks.io.masks import check_grid, present_classes, read_mask
+from fewmasks.io.scan import ENDINGS
+from fewmasks.loop.oracle import truth_labels
+from fewmasks.project import Project
+from fewmasks.types import UNKNOWN, Item, Kind, Label
+
+BLOCK = 256
+PART = re.compile(r"(_z\d+)?(_y\d{5}_x\d{5})?$")
+"""What creation appends to the id of an image for its slices and regions."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A mask file and the items it speaks of: one, or the slices or regions of an image."""
+
+    path: Path
+    items: tuple[Item, ...]
+
+
+def label_from_reference(
+    project: Project, items: Sequence[str] = (), report: Callable[[int], None] = lambda done: None
+) -> int:
+    """Take reference masks of training items as labels: of these, or of all that lack a label."""
+    return store(project, reference_labels(project, items), report)
+
+
+def label_from_files(
+    project: Project,
+    path: Path,
+    items: Sequence[str] = (),
+    kind: Kind = "mask",
+    by: str = "files",
+    say: Say = lambda line: None,
+    report: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Take a mask file, or a folder of them, as labels; how many items got one.
+
+    `say` hears what was passed over, and how the pixel 255 was read where that is a choice.
+    """
+    found = _answering(project, match_files(project, path, items, kind, say), items, say)
+    is_white = kind == "mask" and _is_white_foreground(project, found, say)
+    return store(project, file_labels(project, found, (kind, by), is_white), report)
+
+
+def reference_labels(project: Project, items: Sequence[str] = ()) -> Iterator[Label]:
+    """The reference masks of training items as labels: of these items, or of all that lack one."""
+    if items:
+        rows = project.pool.rows(items)
+        for row in rows[np.isin(rows, project.test)]:
+            raise ProjectError(
+                f"{project.pool.items[row].id}: lies on the test side, which is never trained on; "
+                f"leave it out"
+            )
+        for row in rows[~project.has_reference[rows]]:
+            raise ProjectError(
+                f"{project.pool.items[row].id}: has no reference mask; label it from a file with "
+                f"--from"
+            )
+    else:
+        rows = np.setdiff1d(project.train[project.has_reference[project.train]], project.labelled)
+        if not len(rows):
+            raise ProjectError(
+                f"{project.folder}: no unlabelled training item has a reference mask; "
+                f"label from files with --from"
+            )
+    return truth_labels(project.pool.at(rows), project.reference, "mask", project.config.cost)
+
+
+def match_files(
+    project: Project,
+    path: Path,
+    only: Sequence[str] = (),
+    kind: Kind = "mask",
+    say: Say = lambda line: None,
+) -> list[Found]:
+    """Mask files under `path`, each with its items, by name.
+
+    A file is called like an item (then it may lie in sub-folders, as ids with a slash do), or like
+    an image or its id in the table (then it covers all slices and regions); it may end in `_mask`,
+    `_seg` and the like.
+    """
+    wanted = project.pool.at(project.pool.rows(only)) if only else project.pool.items
+    by_name = _names(wanted)
+    found: dict[str, Found] = {}
+    over = 0
+    for file in _mask_files(path):
+        items = _items_called(by_name, file, path, kind)
+        if not items:
+            over += 1
+        for item in items:
+            if item.id in found:
+                raise ConfigError(
+                    f"{file}: a second {kind} of {item.id}, after {found[item.id].path}; "
+                    f"remove one of them"
+                )
+        found |= dict.fromkeys([item.id for item in items], Found(file, tuple(items)))
+    if not found:
+        raise FormatError(
+            f"{path}: none of its {over} image files is named like an item; name them such as "
+            f"{wanted[0].id}.png, or like the images"
+        )
+    if over and not only:
+        say(f"{over} files in {path} are named like no item and were passed over")
+    return list(dict.fromkeys(found.values()))
+
+
+def file_labels(
+    project: Project, found: Sequence[Found], kind_and_by: tuple[Kind, str], is_white: bool
+) -> Iterator[Label]:
+    """Labels read from mask files, cut to the items; wholly unknown slices say nothing."""
+    kind, by = kind_and_by
+    for each in found:
+        whole = _read(project, each)
+        for item in each.items:
+            mask = _cut(whole, item, each.path, project)
+            if is_white:
+                mask[mask == UNKNOWN] = 1
+            if (mask != UNKNOWN).any():
+                yield Label(item.id, kind, mask, 0.0, by)
+
+
+def store(project: Project, labels: Iterable[Label], report: Callable[[int], None]) -> int:
+    """Store labels in blocks, so that neither memory nor the database holds all of them at once.
+
+    Each is an answer to the newest round that asked for its item, if one did.
+    """
+    asked = {pick.item: each.number for each in project.rounds() for pick in each.picks}
+    count = 0
+    for block in batched(labels, BLOCK):
+        for number in {asked.get(label.item): None for label in block}:
+            answers = [label for label in block if asked.get(label.item) == number]
+            project.add_labels(answers, round=number)
+        count += len(block)
+        report(count)
+    return count
+
+
+def batched(labels: Iterable[Label], size: int) -> Iterator[list[Label]]:
+    """Lists of at most `size` labels."""
+    stream = iter(labels)
+    while block := list(islice(stream, size)):
+        yield block
+
+
+def _names(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """Items by every name that a mask file of theirs may have."""
+    by_name: dict[str, list[Item]] = {}
+    for item in items:
+        whole = PART.sub("", item.id)
+        names = (item.id, whole, stem_of(Path(item.source).name))
+        for name in dict.fromkeys(each.casefold() for each in names):
+            by_name.setdefault(name, []).append(item)
+    return by_name
+
+
+def _mask_files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FormatError(f"{path}: no such file or folder; name masks called like the items")
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if format_of(file) and file.is_file())
+    return [path]
+
+
+def _items_called(by_name: dict[str, list[Item]], file: Path, root: Path, kind: Kind) -> list[Item]:
+    """The items of one image that this file is named after; two images are an error."""
+    inside = file.relative_to(root).parts[:-1] if file != root else ()
+    stem = stem_of(file.name).casefold()
+    bare = next((stem.removesuffix(e) for e in ENDINGS[kind] if stem.endswith(e)), stem)
+    folder = "/".join(inside).casefold()
+    for name in (f"{folder}/{stem}", f"{folder}/{bare}", stem, bare):
+        items = by_name.get(name, [])
+        if len({item.source for item in items}) > 1:
+            raise ConfigError(
+                f"{file}: named like {items[0].id} and like {items[-1].id}; "
+                f"name the file by the id of its item"
+            )
+        if items:
+            return items
+    return []
+
+
+def _answering(
+    project: Project, found: Sequence[Found], only: Sequence[str], say: Say
+) -> list[Found]:
+    """What may be stored: no test item that has a reference, and of volumes what was asked for."""
+    test = set(project.pool.ids(project.test))
+    # Then the reference masks score the model, and another opinion would never be looked at.
+    is_scored = bool(project.has_reference[project.test].any())
+    asked = {pick.item for pick in project.open_picks()}
+    kept: list[Found] = []
+    scoring = unasked = 0
+    for each in found:
+        items = [item for item in each.items if not (is_scored and item.id in test)]
+        scoring += len(each.items) - len(items)
+        open_items = [item for item in items if item.id in asked]
+        if len(items) > 1 and open_items and not only:
+            unasked += len(items) - len(open_items)
+            items = open_items
+        if items:
+            kept.append(replace(each, items=tuple(items)))
+    if scoring:
+        say(f"{scoring} masks of test items were left alone: their reference masks score the model")
+    if unasked:
+        say(
+            f"{unasked} slices or regions were not asked for and left alone, for a mask of a whole "
+            f"image seldom covers all of it; --items takes them"
+        )
+    audit = sum(item.id in test for each in kept for item in each.items)
+    if audit:
+        say(f"{audit} masks of test items score the model; they are never trained on")
+    if not kept:
+        raise ProjectError(
+            f"{found[0].path}: only masks of test items, whose reference masks score the model; "
+            f"give masks of training items"
+        )
+    return kept
+
+
+def _is_white_foreground(project: Project, found: Sequence[Found], say: Say) -> bool:
+    """Whether 255 is class 1: where the masks hold 0 and 255 alone, by the rule of creation."""
+    if len(project.classes) != 2:
+        return False
+    if project.has_reference.any() and not project.facts["white_is_foreground"]:
+        return False  # there are masks to go by, and in them 255 is unknown
+    any_white = False
+    for each in found:
+        whole = _read(project, each)
+        if not present_classes(whole) <= {0}:
+            return False
+        any_white = any_white or bool((whole == UNKNOWN).any())
+    if any_white:
+        say(
+            f"the masks hold only 0 and 255, so 255 is read as class 1 ({project.classes[1]}); "
+            f"masks with unknown pixels are scribbles: --kind scribble"
+        )
+    return any_white
+
+
+def _read(project: Project, found: Found) -> UInt8[np.ndarray, "z y x"]:
+    slice_axis, image = project.facts["slice_axis"], Path(found.items[0].source)
+    whole = read_mask(found.path, slice_axis, project.facts["unknown"])
+    if len(whole) > 1 and image.is_file():
+        check_grid(found.path, image, slice_axis)
+    return whole
+
+
+def _cut(
+    whole: UInt8[np.ndarray, "z y x"], item: Item, path: Path, project: Project
+) -> UInt8[np.ndarray, "y x"]:
+    """The part of a mask file that belongs to an item: the file may be of the item or its image."""
+    image = project.cache.shape(item.source)[:3]
+    if whole.shape == image:
+        plane = whole[item.z]
+        if item.box is not None:
+            y0, x0, y1, x1 = item.box
+            plane = plane[y0:y1, x0:x1]
+        return plane.copy()
+    if whole.shape == (1, *project.shape(item)) and _is_named_after(path, item):
+        return whole[0].copy()
+    raise GeometryError(
+        f"{path}: {' x '.join(map(str, whole.shape))} pixels, the image {item.source} has "
+        f"{' x '.join(map(str, image))}; give a mask of the image's own size"
+    )
+
+
+def _is_named_after(path: Path, item: Item) -> bool:
+    """Whether a file is one item's own, not its image's: one slice cannot stand for a volume."""
+    return stem_of(path.name).casefold().startswith(Path(item.id).name.casefold())

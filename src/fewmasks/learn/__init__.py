@@ -1,0 +1,1 @@
+"""Items and labels in, a trained model out; a model in, predictions and evidence out."""

@@ -1,0 +1,155 @@
+"""All that a strategy may ask of a model, from one streamed pass over the pool."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fewmasks.io.cache import PixelCache
+from fewmasks.learn.data import Frames
+from fewmasks.learn.model import Model, seeded, state_on
+from fewmasks.learn.predict import BATCH, forward, frames_of
+from fewmasks.nn.segmenter import bottleneck_of
+from fewmasks.nn.uncertainty import SCORES, uncertainty
+from fewmasks.types import Item, Rows
+
+THUMBNAIL = 16
+"""Side of the raw thumbnail that serves as a model-free embedding."""
+
+OFFERED = frozenset({*SCORES, "embedding", "thumbnail"})
+"""Names of evidence that `gather` computes."""
+
+
+def gather(
+    model: Model,
+    images: PixelCache,
+    items: Sequence[Item],
+    rows: Rows,
+    names: Sequence[str],
+    seed: int = 0,
+    report: Callable[[int, int], None] | None = None,
+) -> dict[str, Float[np.ndarray, "n ..."]]:
+    """Evidence for these rows of the pool; all other rows are NaN.
+
+    Evaluation mode, no augmentation, no gradient: the model is left as it was, and an item's
+    evidence does not depend on the items around it. Memory is bounded by a batch.
+    """
+    wanted = frozenset(names) & OFFERED
+    tables: dict[str, Float[np.ndarray, "n ..."]] = {}
+    if not wanted or not len(rows):
+        return {name: np.full(len(items), np.nan) for name in wanted}
+    model.network.eval()
+    judges = _judges(model)
+    size = BATCH[model.device.type]
+    for first in range(0, len(rows), size):
+        batch = rows[first : first + size]
+        frames = frames_of(model, images, [items[row] for row in batch])
+        for name, values in _batch_evidence(model, frames, judges, wanted, seed):
+            if name not in tables:
+                tables[name] = np.full((len(items), *values.shape[1:]), np.nan, values.dtype)
+            tables[name][batch] = values
+        if report is not None:
+            report(min(first + size, len(rows)), len(rows))
+    return tables
+
+
+@dataclass(frozen=True)
+class Judges:
+    """The ensemble whose dissent is uncertainty, ready to run."""
+
+    states: tuple[Mapping[str, Tensor], ...]
+    """Weights of members other than the network itself."""
+    has_network: bool
+    dropouts: int
+    """Passes with dropout; 0 where other members judge."""
+
+
+def _judges(model: Model) -> Judges:
+    config = model.card.config
+    if model.states:
+        # The last snapshot is the network, whose pass gives the embedding as well.
+        is_last = config.ensemble == "snapshots"
+        others = model.states[:-1] if is_last else model.states
+        return Judges(tuple(state_on(state, model.device) for state in others), is_last, 0)
+    dropouts = config.members if config.ensemble == "dropout" and config.members > 1 else 0
+    return Judges((), dropouts == 0, dropouts)
+
+
+def _batch_evidence(
+    model: Model, frames: Frames, judges: Judges, wanted: frozenset[str], seed: int
+) -> Iterator[tuple[str, Float[np.ndarray, "b ..."]]]:
+    pixels = frames.batch(range(len(frames.items)))
+    if "thumbnail" in wanted:
+        yield "thumbnail", functional.adaptive_avg_pool2d(pixels, THUMBNAIL).flatten(1).numpy()
+    scores = wanted & frozenset(SCORES)
+    logits = _dissenting(model, judges, pixels, seed) if scores else []
+    if "embedding" in wanted or (scores and judges.has_network):
+        with kept_output(bottleneck_of(model.network)) as deep:
+            main = forward(model, model.network, pixels)
+        logits = [*logits, main] if judges.has_network else logits
+        if "embedding" in wanted:
+            yield "embedding", deep[0].float().mean(dim=(2, 3)).cpu().numpy()
+    if scores:
+        valid = frames.valid(range(len(frames.items))).to(model.device)
+        for name, values in uncertainty(logits, valid, scores).items():
+            yield name, values.cpu().numpy().astype(np.float64)
+
+
+def _dissenting(
+    model: Model, judges: Judges, pixels: Float[Tensor, "b c y x"], seed: int
+) -> list[Float[Tensor, "b k y x"]]:
+    """Logits of every member that is not the network as it is."""
+    if judges.dropouts:
+        return _dropped_out(model, judges.dropouts, pixels, seed)
+    return [
+        forward(model, partial(_with_state, model.network, state), pixels)
+        for state in judges.states
+    ]
+
+
+def _with_state(
+    network: nn.Module, state: Mapping[str, Tensor], pixels: Float[Tensor, "b c y x"]
+) -> Float[Tensor, "b k y x"]:
+    """The network with another member's weights; the network itself stays as it is."""
+    return torch.func.functional_call(network, dict(state), (pixels,))
+
+
+def _dropped_out(
+    model: Model, members: int, pixels: Float[Tensor, "b c y x"], seed: int
+) -> list[Float[Tensor, "b k y x"]]:
+    """Logits with dropout on. Members, not items, make a batch: each item meets the same ones."""
+    passes = []
+    for one in pixels:
+        with dropout_only(model.network), seeded(model.device, seed):
+            passes.append(forward(model, model.network, one.repeat(members, 1, 1, 1)))
+    return list(torch.stack(passes, dim=1))
+
+
+@contextmanager
+def kept_output(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The outputs of a module while the block runs; the hook is gone afterwards."""
+    kept: list[Tensor] = []
+    handle = module.register_forward_hook(lambda _module, _given, output: kept.append(output))
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def dropout_only(network: nn.Module) -> Iterator[None]:
+    """Dropout on, all else as in evaluation: batch-norm statistics stay untouched."""
+    layers = [m for m in network.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
+    for layer in layers:
+        layer.train()
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.eval()

@@ -1,0 +1,329 @@
+"""A person's work on a project: train, choose the next items, predict new images."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from fewmasks.config import Config, CostConfig
+from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.io import open_source
+from fewmasks.io.atomic import atomic
+from fewmasks.io.cache import PixelCache
+from fewmasks.io.regions import boxes
+from fewmasks.io.scan import scan_folders
+from fewmasks.learn.evidence import OFFERED, gather
+from fewmasks.learn.model import Model, load_model, save_model
+from fewmasks.learn.predict import probabilities
+from fewmasks.learn.score import score
+from fewmasks.learn.train import fit, prepare
+from fewmasks.loop.cost import items_for
+from fewmasks.loop.rounds import STANDING, State, add_audit, propose
+from fewmasks.metrics import Scores
+from fewmasks.nn.uncertainty import SCORES
+from fewmasks.project import Project
+from fewmasks.query.strategies import STRATEGIES, load_strategies
+from fewmasks.query.strategy import Strategy
+from fewmasks.types import Item, Label, Round
+
+Report = Callable[[str, int, int], None]
+SEED = 0
+ORACLE = "true_classes"
+"""Evidence read from the reference masks, which only a simulation may look at."""
+GENERAL = "uncertainty"
+"""The name under which a strategy gets whichever score the setting query.uncertainty names."""
+UNCERTAINTIES = tuple(name for name in SCORES if not name.startswith("class_"))
+DEFAULT_LIMIT = 20
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """A report that nobody hears."""
+    del what, done, of
+
+
+def state_of(project: Project, planned: int | None = None) -> State:
+    """Where a project stands, as the pure functions of the loop see it."""
+    rounds = project.rounds()
+    return State(
+        pool=project.pool,
+        train=project.train,
+        classes=project.classes,
+        foreground=project.foreground,
+        labelled=tuple(project.pool.ids(project.labelled)),
+        skipped=frozenset(project.pool.ids(project.skipped)),
+        next_round=rounds[-1].number + 1 if rounds else 0,
+        planned=planned,
+    )
+
+
+def train(project: Project, start: Path | None = None, report: Report = silent) -> Scores | None:
+    """Train on all labels from scratch, keep the model, and score it on the test side.
+
+    None where the test side has no reference and no audited item.
+    """
+    rows = project.labelled
+    if not len(rows):
+        raise ProjectError(
+            f"{project.folder}: no labels yet; run `fewmasks next {project.folder}` and label, "
+            f"or `fewmasks label {project.folder} --from-reference`"
+        )
+    began = time.monotonic()
+    items = project.pool.at(rows)
+    card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
+    model = fit(
+        card,
+        project.cache,
+        items,
+        _stored_labels(project, items),
+        seed=SEED,
+        start=start,
+        report=lambda done, of: report("training", done, of),
+    )
+    number = len(project.trainings())
+    path = project.folder / "models" / f"model-{number:04d}.safetensors"
+    save_model(model, path)
+    scores = _score(model, project, report)
+    project.add_training(
+        {
+            "path": str(path.relative_to(project.folder)),
+            "labels": len(rows),
+            "iterations": model.card.iterations,
+            "precision": card.precision,
+            "seconds": round(time.monotonic() - began, 1),
+            "scores": None if scores is None else asdict(scores),
+            "config": project.config.model_dump(),
+        }
+    )
+    return scores
+
+
+def _stored_labels(project: Project, items: list[Item]) -> Iterator[Label]:
+    for item in items:
+        label = project.label(item.id)
+        assert label is not None
+        yield label
+
+
+def _score(model: Model, project: Project, report: Report) -> Scores | None:
+    """On the test items that somebody said something about: reference masks, else the audit."""
+    known = project.test[project.has_reference[project.test]]
+    rows = known if len(known) else project.audited
+    if not len(rows):
+        return None
+    return score(model, project, rows, lambda done, of: report("testing", done, of))
+
+
+def newest_model(project: Project) -> Model:
+    """The model trained last."""
+    trained = project.trainings()
+    if not trained:
+        raise ProjectError(
+            f"{project.folder}: no trained model; run `fewmasks train {project.folder}`"
+        )
+    return load_model(project.folder / trained[-1]["path"], project.config.learn.device)
+
+
+def collect(
+    project: Project,
+    state: State,
+    strategy: Strategy,
+    model: Model,
+    report: Report = silent,
+    uncertainty: str = "entropy",
+) -> dict[str, Any]:
+    """The evidence that a strategy names and a model can give.
+
+    `uncertainty` is the score that goes by that general name.
+    """
+    named = {uncertainty if name == "uncertainty" else name for name in strategy.needs}
+    names = sorted(named & OFFERED)
+    # Points are compared with those of labelled items; scores are only for the unlabelled.
+    rows = state.train if {"embedding", "thumbnail"} & named else state.unlabelled
+    found: dict[str, Any] = dict(
+        gather(
+            model, project.cache, project.pool.items, rows, names,
+            report=lambda done, of: report("looking at the pool", done, of),
+        )
+    )  # fmt: skip
+    if "uncertainty" in strategy.needs:
+        found["uncertainty"] = found[uncertainty]
+    return found
+
+
+def needs_model(strategy: Strategy) -> bool:
+    """Whether some of its evidence comes from a trained model."""
+    return bool(set(strategy.needs) & {*OFFERED, GENERAL})
+
+
+def refuse_unknown_evidence(
+    strategy: Strategy, config: Config, in_simulation: bool = False
+) -> None:
+    """Refuse a strategy that asks for what nothing here computes, before anything is computed."""
+    known = {*STANDING, *OFFERED, GENERAL, ORACLE}
+    unknown = [name for name in strategy.needs if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"--strategy: {strategy.name} needs {' and '.join(unknown)}, which this version does "
+            f"not compute; choose another one"
+        )
+    if ORACLE in strategy.needs and not in_simulation:
+        raise ConfigError(
+            f"--strategy: {strategy.name} reads the reference masks, which only `simulate` may; "
+            f"use predicted-foreground-random"
+        )
+    if GENERAL in strategy.needs and config.query.uncertainty not in UNCERTAINTIES:
+        raise ConfigError(
+            f"query.uncertainty: there is no score {config.query.uncertainty!r}; "
+            f"known: {', '.join(UNCERTAINTIES)}"
+        )
+
+
+def next_round(
+    project: Project,
+    strategy: str | None = None,
+    limit: int | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    report: Report = silent,
+) -> Round:
+    """Choose the next items to label and store them as the open round.
+
+    Without `limit` and `minutes` it is a round of 20.
+    """
+    still_open = project.open_picks()
+    if still_open:
+        raise ProjectError(
+            f"{project.folder}: {len(still_open)} items of the last round are still open (first: "
+            f"{still_open[0].item}); label or skip them first"
+        )
+    limit = _limit(limit, minutes, project.config.cost)
+    state = state_of(project)
+    if not len(state.unlabelled):
+        raise ProjectError(
+            f"{project.folder}: every training item is labelled or skipped; nothing to ask"
+        )
+    chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
+    asked = propose(state, chosen, evidence, limit, SEED, project.config.query.group_cap)
+    asked = replace(asked, config=project.config.model_dump())
+    if len(project.test) and not project.has_reference[project.test].any():
+        asked = add_audit(asked, project.test, state, project.pool.ids(project.audited))
+    project.add_round(asked)
+    return asked
+
+
+def _limit(limit: int | None, minutes: float | None, cost: CostConfig) -> int:
+    """How many items to ask for, from the one of the two options that is given."""
+    if limit is not None and minutes is not None:
+        raise ConfigError("next: both --limit and --minutes are given; give one")
+    if minutes is not None:
+        if not (math.isfinite(minutes) and minutes > 0):
+            raise ConfigError(f"--minutes: {minutes:g} is no time to fill; give a number above 0")
+        limit = items_for(minutes, "mask", cost)
+        if limit < 1:
+            raise ConfigError(
+                f"--minutes: {minutes:g} hold no mask of {cost.seconds_per_mask:g} seconds; give "
+                f"more, or set cost.seconds_per_mask"
+            )
+    if limit is not None and limit < 1:
+        raise ConfigError(f"--limit: must be at least 1 ({limit}); ask for one item or more")
+    return DEFAULT_LIMIT if limit is None else limit
+
+
+def _strategy_and_evidence(
+    project: Project,
+    state: State,
+    name: str | None,
+    say: Callable[[str], None],
+    report: Report,
+) -> tuple[Strategy, Mapping[str, Any]]:
+    """The strategy asked for with its evidence; without a model, random for the first round."""
+    table = load_strategies()
+    name = name or project.config.query.strategy
+    if name not in table:
+        raise ConfigError(f"--strategy: no strategy {name!r}; `fewmasks strategies` lists them")
+    chosen = table[name]
+    refuse_unknown_evidence(chosen, project.config)
+    if not needs_model(chosen):
+        return chosen, {}
+    if not project.trainings():
+        if len(state.labelled):
+            raise ProjectError(
+                f"{project.folder}: {name} needs a trained model; "
+                f"run `fewmasks train {project.folder}`"
+            )
+        say(f"no labels yet, and {name} needs a trained model: this first round is random")
+        return STRATEGIES["random"], {}
+    model = newest_model(project)
+    if model.card.n_labels < len(state.labelled):
+        say(
+            f"the model knows {model.card.n_labels} of {len(state.labelled)} labels; "
+            f"`fewmasks train` first for better picks"
+        )
+    return chosen, collect(project, state, chosen, model, report, project.config.query.uncertainty)
+
+
+def predict_files(
+    project: Project,
+    images: Sequence[str | Path],
+    out: str | Path,
+    with_probabilities: bool = False,
+    report: Report = silent,
+) -> list[Path]:
+    """Masks for new image files or folders of them, in each image's own geometry and format.
+
+    Sub-folders of a folder of images are sub-folders of `out`. With probabilities, an array
+    (class, z, y, x) of float16 lies beside each mask.
+    """
+    entries = scan_folders([Path(image) for image in images]).entries
+    axis, out = project.facts["slice_axis"], Path(out)
+    targets = [out / f"{entry.id}{open_source(entry.image, axis).mask_suffix}" for entry in entries]
+    _refuse_overwriting([entry.image for entry in entries], targets)
+    model = newest_model(project)
+    for done, (entry, target) in enumerate(zip(entries, targets, strict=True), start=1):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _predict_file(project, model, entry.image, target, with_probabilities)
+        report("predicting", done, len(entries))
+    return targets
+
+
+def _refuse_overwriting(images: Sequence[Path], targets: Sequence[Path]) -> None:
+    given = {image.resolve() for image in images}
+    for target in targets:
+        if target.resolve() in given:
+            raise ConfigError(
+                f"--out: {target} is one of the images, which its mask would overwrite; "
+                f"name another folder"
+            )
+
+
+def _predict_file(
+    project: Project, model: Model, path: Path, target: Path, with_probabilities: bool
+) -> None:
+    axis, region = project.facts["slice_axis"], project.facts["region"]
+    source = open_source(path, axis)
+    depth, height, width, _ = source.shape
+    windows = [(0, 0, height, width)] if region is None else boxes(height, width, region)
+    places = [(z, box) for z in range(depth) for box in windows]
+    items = [Item(f"{path.name}:{z}:{box}", str(path), (path.name,), z, box) for z, box in places]
+    mask = np.zeros((depth, height, width), np.uint8)
+    kept = (
+        np.zeros((len(model.card.classes), *mask.shape), np.float16) if with_probabilities else None
+    )
+    # Decoded pixels are many times the file; they are of no use afterwards.
+    with TemporaryDirectory(prefix="predict-", dir=project.folder / "cache") as folder:
+        cache = PixelCache(Path(folder), project.channels)
+        cache.add(path, axis)
+        found = probabilities(model, cache, items)
+        for (z, (y0, x0, y1, x1)), probs in zip(places, found, strict=True):
+            mask[z, y0:y1, x0:x1] = probs.argmax(axis=0)
+            if kept is not None:
+                kept[:, z, y0:y1, x0:x1] = probs
+    source.write_like(mask, target)
+    if kept is not None:
+        with atomic(target.with_name(target.name + ".probabilities.npy")) as file:
+            np.lib.format.write_array(file, kept, allow_pickle=False)

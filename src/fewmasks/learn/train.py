@@ -1,0 +1,298 @@
+"""Train a segmentation model on partial labels, always from the same start."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from fewmasks.config import LearnConfig
+from fewmasks.errors import ConfigError, GeometryError, ProjectError
+from fewmasks.io.cache import PixelCache
+from fewmasks.learn.data import (
+    Frames,
+    Labelled,
+    frame_shape,
+    item_shape,
+    load_labelled,
+    measure_intensity,
+)
+from fewmasks.learn.model import Card, Model, build, resolve_device, seeded
+from fewmasks.nn.augment import augment
+from fewmasks.nn.encoders import load_encoder, read_weights
+from fewmasks.nn.losses import partial_loss
+from fewmasks.nn.segmenter import STRIDES
+from fewmasks.types import UNKNOWN, Item, Label
+
+Report = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+State = dict[str, Tensor]
+LEAST_TRIALS = 5
+LEAST_GAIN = 1.15
+WARM_UP = 0.05
+FIRST_SNAPSHOT = 0.6
+"""Snapshots are taken evenly from this share of the training to its end."""
+
+
+def planned_iterations(n_labels: int, config: LearnConfig) -> int:
+    """Training steps for so many labels: proportional, within a floor and a ceiling."""
+    if config.iterations is not None:
+        return config.iterations
+    wanted = round(config.iterations_per_label * n_labels)
+    return min(max(wanted, config.iterations_floor), config.iterations_ceiling)
+
+
+def choose_precision(device: torch.device, budget_seconds: float = 0.05) -> str:
+    """bf16 where a short trial says that it is clearly faster here, else fp32."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    layer = nn.Conv2d(32, 32, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pixels = torch.ones(4, 32, 64, 64).contiguous(memory_format=torch.channels_last)
+
+    def seconds(dtype: torch.dtype) -> float:
+        start = time.perf_counter()
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype is torch.bfloat16):
+            layer(pixels).sum().backward()
+        return time.perf_counter() - start
+
+    # In turns, and the fastest of each: a busy machine must not decide, because the models of
+    # one study have to agree. The first two calls prepare the kernels and do not count.
+    dtypes = (torch.bfloat16, torch.float32)
+    for dtype in dtypes:
+        seconds(dtype)
+    taken = [[seconds(dtype) for dtype in dtypes]]
+    while len(taken) < LEAST_TRIALS or sum(map(sum, taken)) < budget_seconds:
+        taken.append([seconds(dtype) for dtype in dtypes])
+    bf16, fp32 = map(min, zip(*taken, strict=True))
+    return "bf16" if fp32 / bf16 > LEAST_GAIN else "fp32"
+
+
+def prepare(
+    images: PixelCache, items: Sequence[Item], classes: Sequence[str], config: LearnConfig
+) -> Card:
+    """All that the models of one pool share: frame, intensities, channels, precision."""
+    if not items:
+        raise ProjectError("train: the project has no items; create it from images")
+    device = resolve_device(config.device)
+    precision = choose_precision(device) if config.precision == "auto" else config.precision
+    return Card(
+        classes=tuple(classes),
+        channels=images.shape(items[0].source)[3],
+        frame=frame_shape(
+            {item_shape(images, item) for item in items}, config.size, STRIDES[config.network]
+        ),
+        intensity=measure_intensity(images, items, config.normalise),
+        config=config,
+        precision=precision,
+    )
+
+
+@dataclass(frozen=True)
+class Course:
+    """How one training runs."""
+
+    config: LearnConfig
+    iterations: int
+    snapshots: tuple[int, ...]
+    """Steps after which the weights are kept."""
+    seed: int
+
+
+def fit(
+    card: Card,
+    images: PixelCache,
+    items: Sequence[Item],
+    labels: Iterable[Label],
+    seed: int,
+    start: Path | None = None,
+    ensemble: bool = True,
+    report: Report | None = None,
+) -> Model:
+    """Train on these items and their labels (in the same order), from scratch or from `start`.
+
+    Equal arguments on the same kind of CPU and number of threads give equal weights. Without
+    `ensemble` only the network that predicts is trained.
+    """
+    config = card.config
+    device = resolve_device(config.device)
+    frames = Frames(images, items, card.frame, config.size, card.intensity)
+    _refuse_small_batch(card)
+    labelled = load_labelled(frames, labels)
+    _refuse_unlearnable(labelled, card.classes)
+    iterations = planned_iterations(len(labelled), config)
+    members = config.members if ensemble else 1
+    snapshots: tuple[int, ...] = (iterations,)
+    if config.ensemble == "snapshots" and members > 1:
+        marks = np.linspace(FIRST_SNAPSHOT, 1.0, members) * iterations
+        snapshots = tuple(int(mark) for mark in marks.round())
+    course = Course(config, iterations, snapshots, seed)
+    states = _run(card, labelled, course, start, report)
+    extra: list[State] = []
+    if config.ensemble == "bootstrap" and members > 1:
+        extra = [
+            _run(card, _resample(labelled, seed, m), replace(course, seed=seed + m), start, report)[
+                -1
+            ]
+            for m in range(1, members + 1)
+        ]
+    network = build(card)
+    network.load_state_dict(states[-1])
+    kept = extra if config.ensemble == "bootstrap" else states
+    card = replace(card, n_labels=len(labelled), iterations=iterations, seed=seed)
+    return Model(card, network.to(device).eval(), tuple(kept) if len(kept) > 1 else (), device)
+
+
+def _refuse_small_batch(card: Card) -> None:
+    """Batch norm needs two values of a channel to have a spread, even in the deepest map."""
+    config, stride = card.config, STRIDES[card.config.network]
+    deepest = math.prod(card.frame) // stride**2
+    if config.batch // config.devices * deepest < 2:
+        raise ConfigError(
+            f"learn.batch: {config.batch} is too small for frames of {card.frame[0]} x "
+            f"{card.frame[1]} pixels on {config.devices} devices; set learn.batch="
+            f"{config.devices * max(1, math.ceil(2 / deepest))}"
+        )
+
+
+def _refuse_unlearnable(labelled: Labelled, classes: Sequence[str]) -> None:
+    known = labelled.masks != UNKNOWN
+    if not known.any():
+        raise ProjectError("train: no pixel is labelled; label an item first")
+    strangers = (known & (labelled.masks >= len(classes))).flatten(1).any(dim=1)
+    if strangers.any():
+        item = labelled.frames.items[int(strangers.int().argmax())]
+        raise GeometryError(
+            f"{item.id}: its label has a class beyond the {len(classes)} of the project; "
+            f"correct the label, or add the class"
+        )
+
+
+def _resample(labelled: Labelled, seed: int, member: int) -> Labelled:
+    """A bootstrap: as many items, drawn with replacement (Yang et al. 2017)."""
+    n = len(labelled)
+    drawn = np.random.default_rng([seed, member]).integers(0, n, n)
+    frames = replace(labelled.frames, items=[labelled.frames.items[i] for i in drawn])
+    rows = torch.from_numpy(drawn)
+    pixels = labelled.preloaded
+    return Labelled(frames, labelled.masks[rows], None if pixels is None else pixels[rows])
+
+
+def _run(
+    card: Card, labelled: Labelled, course: Course, start: Path | None, report: Report | None
+) -> list[State]:
+    """One training in the process, or in `devices` of them."""
+    device = resolve_device(course.config.device)
+    devices = course.config.devices
+    # It tells every training at which precision it runs; the model's card says so too.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=devices if device.index is None or devices > 1 else [device.index],
+        strategy="ddp_spawn" if devices > 1 else "auto",
+        precision="bf16-mixed" if card.precision == "bf16" else "32-true",
+    )
+    with seeded(device, course.seed):
+        network = build(card)
+    if start is not None:
+        load_start(network, start)
+    if devices == 1:
+        return fabric.launch(_optimise, network, labelled, course, report)
+    # What shows progress here cannot follow into other processes: it hears of the end.
+    states = fabric.launch(_optimise, network, labelled, course, None)
+    if report is not None:
+        report(course.iterations, course.iterations)
+    return states
+
+
+def load_start(network: nn.Module, start: Path) -> None:
+    """Copy pre-trained encoder weights into a network."""
+    encoder = getattr(network, "encoder", None)
+    if encoder is None:
+        raise ProjectError(
+            f"{start}: the plain U-Net takes no encoder file; set learn.network=resnet18"
+        )
+    load_encoder(encoder, read_weights(start), str(start))
+
+
+def _optimise(
+    fabric: Fabric, network: nn.Module, labelled: Labelled, course: Course, report: Report | None
+) -> list[State]:
+    """The training loop; returns the weights at every snapshot, on the CPU.
+
+    Of several processes each takes its share of every batch. Batch statistics and losses are
+    those of a share, so the weights are close to those of one process, not equal.
+    """
+    config = course.config
+    optimiser = torch.optim.AdamW(
+        network.parameters(),
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,  # one pass over each tensor, and a third of the time, on CPUs too
+    )
+    wrapped, optimiser = fabric.setup(network, optimiser)
+    wrapped.train()
+    labelled = labelled.to(fabric.device)
+    order = _endless_order(len(labelled), torch.Generator().manual_seed(course.seed))
+    share = slice(fabric.global_rank, None, fabric.world_size)
+    generator = _generator(course.seed, fabric.global_rank)
+    states = []
+    with seeded(fabric.device, course.seed), repeatable(fabric.device):
+        for step in range(course.iterations):
+            optimiser.param_groups[0]["lr"] = config.learning_rate * pace(step, course.iterations)
+            positions = [next(order) for _ in range(config.batch)][share]
+            pixels, masks = (tensor.to(fabric.device) for tensor in labelled.batch(positions))
+            pixels, masks = augment(pixels, masks, config, generator)
+            logits = wrapped(pixels.contiguous(memory_format=torch.channels_last))
+            loss = partial_loss(logits, masks.long())
+            optimiser.zero_grad()
+            fabric.backward(loss)
+            optimiser.step()
+            if step + 1 in course.snapshots:
+                states.append(_copy(network.state_dict()))
+            if report is not None:
+                report(step + 1, course.iterations)
+    return states
+
+
+def _generator(seed: int, rank: int) -> torch.Generator:
+    """Random numbers of one process for augmentation."""
+    word = np.random.SeedSequence([seed, rank]).generate_state(1)
+    return torch.Generator().manual_seed(int(word[0]))
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """On a GPU, only kernels that give the same result every time."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+def pace(step: int, iterations: int) -> float:
+    """Share of the learning rate at a step: a linear start, then half a cosine down to zero."""
+    warm = max(1.0, WARM_UP * iterations)
+    return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / iterations))
+
+
+def _endless_order(n: int, generator: torch.Generator) -> Iterator[int]:
+    """Positions of labelled items, each once per epoch, for ever."""
+    while True:
+        yield from torch.randperm(n, generator=generator).tolist()
+
+
+def _copy(state: Mapping[str, Tensor]) -> State:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}

@@ -1,0 +1,159 @@
+"""Propose a round, absorb its answers: `propose` changes nothing, `absorb` returns a new state."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.pool import Pool
+from fewmasks.query.reason import reasons
+from fewmasks.query.select import cap_groups
+from fewmasks.query.strategy import Strategy
+from fewmasks.types import Label, Pick, Round, Rows
+
+STANDING = frozenset(
+    {"unlabelled", "labelled", "limit", "rng", "progress", "foreground", "group", "volume", "z"}
+)
+"""Names of the evidence that is always there."""
+
+AUDIT_SHARE = 0.1
+"""Random test items asked for in each round, where the test side has no reference masks."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known at the start of a round."""
+
+    pool: Pool
+    train: Rows
+    """Items that may be asked for and trained on; never a test item."""
+    classes: tuple[str, ...]
+    foreground: Rows
+    """Class numbers that count as foreground."""
+    labelled: tuple[str, ...] = ()
+    """Items with a label, in the order of labelling."""
+    skipped: frozenset[str] = frozenset()
+    next_round: int = 0
+    planned: int | None = None
+    """Labels planned in all; None when nobody said."""
+
+    @property
+    def labelled_rows(self) -> Rows:
+        """Rows of the labelled items."""
+        return self.pool.rows(self.labelled)
+
+    @property
+    def unlabelled(self) -> Rows:
+        """Rows that may still be asked for, in pool order."""
+        closed = self.pool.rows([*self.labelled, *self.skipped])
+        return np.setdiff1d(self.train, closed)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all items, by row."""
+        return tuple(item.id for item in self.pool.items)
+
+    def progress(self, limit: int) -> float:
+        """Share of the planned labels already spent, 0 to 1, when the next `limit` are chosen."""
+        planned = self.planned or max(10 * limit, len(self.labelled) + limit)
+        spendable = max(planned - limit, 1)
+        return min(1.0, len(self.labelled) / spendable)
+
+
+def round_rng(seed: int, number: int) -> np.random.Generator:
+    """The randomness of round `number`: the same for a resumed and an uninterrupted project."""
+    return np.random.default_rng([seed, number])
+
+
+def standing_evidence(state: State, limit: int, seed: int) -> dict[str, object]:
+    """Evidence that needs no model and no pixels."""
+    pool = state.pool
+    volume = {source: n for n, source in enumerate(dict.fromkeys(i.source for i in pool.items))}
+    return {
+        "unlabelled": state.unlabelled,
+        "labelled": state.labelled_rows,
+        "limit": min(limit, len(state.unlabelled)),
+        "rng": round_rng(seed, state.next_round),
+        "progress": state.progress(limit),
+        "foreground": state.foreground,
+        "group": pool.group_codes(),
+        "volume": np.array([volume[item.source] for item in pool.items], dtype=np.int64),
+        "z": np.array([item.z for item in pool.items], dtype=np.int64),
+    }
+
+
+def propose(
+    state: State,
+    strategy: Strategy,
+    evidence: Mapping[str, object],
+    limit: int,
+    seed: int,
+    group_cap: int | None = None,
+) -> Round:
+    """The next round: at most `limit` unlabelled training items, best first, with reasons.
+
+    `evidence` holds what the strategy needs beside `standing_evidence`. With `group_cap`, at most
+    so many picks share a group: the strategy then ranks more and the surplus of a group is passed
+    over, so that fewer than `limit` come back when the groups run out.
+    """
+    if limit < 1:
+        raise ConfigError(f"--limit: must be at least 1 ({limit}); ask for one item or more")
+    available = len(state.unlabelled)
+    if available == 0:
+        raise ProjectError("next: every training item is labelled or skipped; nothing to ask")
+    known = {**evidence, **standing_evidence(state, limit, seed)}
+    if group_cap is None:
+        picks = strategy(known, state.ids)
+    else:
+        picks = _within_cap(state, strategy, known, (limit, group_cap), seed)
+    why = reasons(picks, known, strategy, state.pool.items, state.classes)
+    chosen = zip(state.pool.ids(picks), why, strict=True)
+    return Round(
+        number=state.next_round,
+        strategy=strategy.name,
+        seed=seed,
+        picks=tuple(Pick(item, reason) for item, reason in chosen),
+    )
+
+
+def _within_cap(
+    state: State,
+    strategy: Strategy,
+    known: Mapping[str, object],
+    limit_and_cap: tuple[int, int],
+    seed: int,
+) -> Rows:
+    """The best of the ranked rows, so many of a group; more are ranked while some are lacking."""
+    (limit, cap), available = limit_and_cap, len(state.unlabelled)
+    wanted = limit
+    while True:
+        wanted = min(available, 4 * wanted)
+        # A generator that was drawn from would rank otherwise.
+        asked = {**known, "limit": wanted, "rng": round_rng(seed, state.next_round)}
+        picks = cap_groups(strategy(asked, state.ids), state.pool.group_codes(), cap, limit)
+        if len(picks) == limit or wanted == available:
+            return picks
+
+
+def add_audit(
+    round_: Round, test: Rows, state: State, audited: Collection[str], share: float = AUDIT_SHARE
+) -> Round:
+    """The round with random test items added, so that the curve has something to be scored on."""
+    closed = {*audited, *state.skipped}
+    open_rows = np.array([r for r in test if state.pool.items[r].id not in closed], dtype=np.int64)
+    wanted = max(1, round(share * len(round_.picks)))
+    rng = np.random.default_rng([round_.seed, round_.number, 1])
+    drawn = rng.permutation(open_rows)[:wanted]
+    why = "audit: a random test item; it scores the model and is never trained on"
+    audit = tuple(Pick(item, why, audit=True) for item in state.pool.ids(drawn))
+    return replace(round_, picks=round_.picks + audit)
+
+
+def absorb(state: State, round_: Round, labels: Sequence[Label]) -> State:
+    """The state after these answers; items that were asked but not answered stay open."""
+    asked = {pick.item for pick in round_.picks if not pick.audit}
+    new = [label.item for label in labels if label.item in asked]
+    known = set(state.labelled)
+    fresh = tuple(dict.fromkeys(item for item in new if item not in known))
+    return replace(state, labelled=state.labelled + fresh, next_round=round_.number + 1)

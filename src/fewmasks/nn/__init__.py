@@ -1,0 +1,1 @@
+"""Torch modules and tensor functions: no training, no files but weights."""

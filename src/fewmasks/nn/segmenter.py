@@ -1,0 +1,59 @@
+"""The segmentation networks: MONAI's U-Nets with the parts named that other modules look at."""
+
+from monai.networks.nets.basic_unet import BasicUNet, UpCat
+from monai.networks.nets.flexible_unet import FlexibleUNet
+from torch import nn
+
+from fewmasks.config import Network
+from fewmasks.nn import encoders  # noqa: F401  (registers the ResNets with MONAI)
+
+UNET_CHANNELS = (16, 16, 32, 64, 128, 16)
+STRIDES: dict[Network, int] = {"unet": 16, "resnet18": 32, "resnet34": 32, "resnet50": 32}
+"""Height and width of an input are multiples of this; no other size fits the decoder."""
+
+# Batch norm and ReLU: the only pair with fast channels-last bf16 kernels on CPUs.
+_ACTIVATION = ("relu", {"inplace": True})
+
+
+def segmenter(
+    network: Network, channels: int, n_classes: int, dropout: float = 0.0
+) -> BasicUNet | FlexibleUNet:
+    """A 2D network from (b, channels, y, x) to logits (b, n_classes, y, x)."""
+    if network == "unet":
+        unet = BasicUNet(
+            spatial_dims=2,
+            in_channels=channels,
+            out_channels=n_classes,
+            features=UNET_CHANNELS,
+            act=_ACTIVATION,
+            norm="batch",
+            dropout=dropout,
+        )
+        # Inputs are multiples of the stride, so there is nothing to pad; under bf16 the empty
+        # padding would turn the decoder's widest maps back into float32.
+        for block in unet.modules():
+            if isinstance(block, UpCat):
+                block.is_pad = False
+        return unet
+    return FlexibleUNet(
+        in_channels=channels,
+        out_channels=n_classes,
+        backbone=f"tv_{network}",
+        norm="batch",
+        dropout=dropout,
+        is_pad=False,
+    )
+
+
+def head_of(network: nn.Module) -> nn.Conv2d:
+    """The last convolution, from decoder features to logits."""
+    name = "final_conv" if isinstance(network, BasicUNet) else "segmentation_head.0"
+    head = network.get_submodule(name)
+    assert isinstance(head, nn.Conv2d)
+    return head
+
+
+def bottleneck_of(network: nn.Module) -> nn.Module:
+    """The module whose output is the deepest feature map of the encoder."""
+    name = "down_4" if isinstance(network, BasicUNet) else "encoder.layer4"
+    return network.get_submodule(name)

@@ -1,0 +1,1 @@
+"""Query strategies and what they are made of: scores, then selectors."""

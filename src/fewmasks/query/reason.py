@@ -1,0 +1,117 @@
+"""Why an item was picked, in one short sentence for the person who labels it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fewmasks.query.strategy import Rows, Strategy
+from fewmasks.types import Item
+
+SCORES = {
+    "uncertainty": "uncertainty",
+    "entropy": "entropy",
+    "margin": "closeness of the two likeliest classes",
+    "least_confidence": "lack of confidence",
+    "variance": "disagreement of the models",
+    "variation_ratio": "disagreement of the models",
+    "bald": "disagreement of the models",
+    "gradient_img": "effect on the model",
+    "gradient_seg": "effect on the model",
+    "badge_error": "effect on the model",
+}
+"""Evidence that is a size, and what people call it."""
+
+
+def reasons(
+    picks: Rows,
+    evidence: Mapping[str, Any],
+    strategy: Strategy,
+    items: Sequence[Item],
+    class_names: Sequence[str],
+) -> list[str]:
+    """One sentence per pick, built from the evidence that the strategy asked for."""
+    used = {name: evidence[name] for name in strategy.needs if name in evidence}
+    clauses = [
+        *_score_clauses(picks, used, evidence["unlabelled"]),
+        _class_clause(picks, used, class_names),
+        _neighbour_clause(picks, used, items),
+        _slice_clause(picks, used, items),
+    ]
+    present = [clause for clause in clauses if clause]
+    if not present:
+        word = "drawn at random" if "rng" in strategy.needs else f"chosen by {strategy.name}"
+        present = [[word] * len(picks)]
+    said = [", ".join(words) for words in zip(*present, strict=True)]
+    new = _new_groups(picks, evidence, items)
+    return [text + ending for text, ending in zip(said, new, strict=True)]
+
+
+def _score_clauses(picks: Rows, used: Mapping[str, Any], unlabelled: Rows) -> list[list[str]]:
+    """Rank among the unlabelled pool of every size that the strategy looked at."""
+    clauses = []
+    for name, words in SCORES.items():
+        if name in used:
+            size = _sizes(used[name][unlabelled])
+            mine = _sizes(used[name][picks])
+            below = np.searchsorted(np.sort(size), mine) * 100 // max(len(size), 1)
+            clauses.append([f"{words} higher than {share} % of the pool" for share in below])
+    return clauses
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """One number per item, however many values it has."""
+    return np.abs(values).reshape(len(values), -1).sum(axis=1) if len(values) else values
+
+
+def _class_clause(
+    picks: Rows, used: Mapping[str, Any], class_names: Sequence[str]
+) -> list[str] | None:
+    """The foreground class that drew the pick, by the strategy's own values per class."""
+    foreground = used.get("foreground")
+    if foreground is None or len(foreground) == 0:
+        return None
+    for name, words in (("class_entropy", "most in"), ("class_share", "mostly")):
+        if name in used:
+            best = foreground[used[name][picks][:, foreground].argmax(axis=1)]
+            return [f"{words} {class_names[c]}" for c in best]
+    if "true_classes" in used:
+        return [_contained(used["true_classes"][row], foreground, class_names) for row in picks]
+    return None
+
+
+def _contained(there: np.ndarray, foreground: Rows, class_names: Sequence[str]) -> str:
+    names = [class_names[c] for c in foreground if there[c]]
+    return f"drawn at random, shows {', '.join(names)}" if names else "drawn at random"
+
+
+def _neighbour_clause(
+    picks: Rows, used: Mapping[str, Any], items: Sequence[Item]
+) -> list[str] | None:
+    """The labelled item that looks most like each pick."""
+    labelled = used.get("labelled", picks[:0])
+    if "embedding" not in used or len(labelled) == 0:
+        return None
+    known = np.asarray(used["embedding"][labelled], dtype=np.float64)
+    nearest = []
+    for row in picks:
+        distance = ((known - used["embedding"][row]) ** 2).sum(axis=1)
+        nearest.append(items[labelled[distance.argmin()]].id)
+    return [f"most like {name} of the labelled" for name in nearest]
+
+
+def _slice_clause(picks: Rows, used: Mapping[str, Any], items: Sequence[Item]) -> list[str] | None:
+    if "z" not in used:
+        return None
+    return [f"evenly spread, slice {items[row].z}" for row in picks]
+
+
+def _new_groups(picks: Rows, evidence: Mapping[str, Any], items: Sequence[Item]) -> list[str]:
+    """An ending for picks that are the first of their group, counting earlier picks."""
+    seen = {items[row].group[:1] for row in evidence["labelled"]}
+    endings = []
+    for row in picks:
+        group = items[row].group[:1]
+        endings.append(f"; first from {group[0]}" if group and group not in seen else "")
+        seen.add(group)
+    return endings

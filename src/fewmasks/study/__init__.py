@@ -1,0 +1,1 @@
+"""Paired experiments: simulate, compare, report."""

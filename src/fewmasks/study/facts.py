@@ -1,0 +1,56 @@
+"""What a simulation was run on, in words that stand beside its figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fewmasks.project import Project
+from fewmasks.study.plan import Plan
+
+
+def facts(
+    project: Project, plan: Plan, record: Mapping[str, Any], seconds: float
+) -> dict[str, object]:
+    """Heading and particulars of the report, in reading order; `record` is the run.json."""
+    summary = project.summary()
+    learn = plan.config.learn
+    names = [project.classes[c] for c in project.foreground]
+    return {
+        "title": f"{project.folder.name}: learning curves",
+        "data": f"{project.folder}: {summary['items']} items, {project.channels} channels",
+        "scored classes": ", ".join(names),
+        "split": {
+            side: f"{summary[side]['items']} items of {summary[side]['groups']} groups"
+            for side in ("train", "test")
+        },
+        "score": _convention(project),
+        "strategies": ", ".join(plan.strategies),
+        "labels": f"{plan.rounds} rounds of {plan.limit}, the first drawn at random for all",
+        "annotation": plan.annotation,
+        "seeds": f"0 to {plan.seeds - 1}, paired: one start set and recipe per seed",
+        "network": f"{learn.network}, longest side {learn.size} px, from {plan.start}",
+        "iterations": _iterations(plan),
+        "batch": learn.batch,
+        "uncertainty": f"{learn.members} {learn.ensemble}",
+        "precision": learn.precision,
+        "device": f"{learn.device}; {record['machine']}; {plan.threads} threads a process",
+        "versions": record["versions"],
+        "started": record["started"],
+        "time of the last session": f"{seconds / 60:.1f} minutes",
+        "command": record.get("command", "fewmasks.simulate in Python"),
+    }
+
+
+def _convention(project: Project) -> str:
+    if any(project.is_volume(item) for item in project.pool.at(project.test)):
+        return "Dice per test volume; a class in neither mask is skipped; mean over volumes"
+    return "Dice of all test pixels counted together; HD95 is a mean over pictures"
+
+
+def _iterations(plan: Plan) -> str:
+    learn = plan.config.learn
+    if learn.iterations is not None:
+        return f"{learn.iterations} in every round"
+    return (
+        f"{learn.iterations_per_label:g} per label, at least {learn.iterations_floor}, "
+        f"at most {learn.iterations_ceiling}"
+    )

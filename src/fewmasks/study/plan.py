@@ -1,0 +1,87 @@
+"""What a simulation is, and where its records lie."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fewmasks.config import Config
+from fewmasks.errors import ProjectError
+from fewmasks.types import Kind, Pick, Round
+
+SHARED = "start set"
+"""Name under which the first round of a seed is kept: every strategy shares it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a simulation is; equal plans on equal projects give equal curves."""
+
+    strategies: tuple[str, ...]
+    rounds: int
+    limit: int
+    seeds: int
+    annotation: Kind = "mask"
+    start: str = "scratch"
+    config: Config = field(default_factory=Config)
+    threads: int = 1
+    """Per process; part of the plan, because it decides the last digits of a training."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """All rounds of one strategy and seed, or the start set that the strategies of a seed share."""
+
+    folder: Path
+    out: Path
+    plan: Plan
+    strategy: str
+    seed: int
+
+    def file(self, number: int, what: str) -> Path:
+        """Where the record of a round lies."""
+        return self.out / "rounds" / f"seed-{self.seed}" / self.strategy / f"{number:02d}-{what}"
+
+    @property
+    def shared(self) -> "Unit":
+        """The start set that this unit goes on from."""
+        return replace(self, strategy=SHARED)
+
+    @property
+    def numbers(self) -> range:
+        """The rounds that are this unit's own."""
+        return range(1) if self.strategy == SHARED else range(1, self.plan.rounds)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every round of its own is scored."""
+        return all(self.file(number, "scored.json").exists() for number in self.numbers)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record; they are written whole or not at all, so a cut one means trouble with the disk."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        stored = None
+    if not isinstance(stored, dict):
+        raise ProjectError(
+            f"{path}: damaged, which a disk does and fewmasks does not; check the disk, delete "
+            f"{path.parent} and run the same command again"
+        )
+    return stored
+
+
+def read_asked(unit: Unit, number: int) -> Round:
+    """What a round asked for."""
+    stored = read_record(unit.file(number, "asked.json"))
+    return Round(**{**stored, "picks": tuple(Pick(**pick) for pick in stored["picks"])})
+
+
+def read_records(unit: Unit) -> Iterator[tuple[int, Round, dict[str, Any]]]:
+    """Number, question and scores of every round, the shared first one included."""
+    for number in range(unit.plan.rounds):
+        owner = unit.shared if number == 0 else unit
+        scored = read_record(owner.file(number, "scored.json"))
+        yield number, read_asked(owner, number), scored

@@ -1,0 +1,303 @@
+"""Simulate the whole loop with the reference masks as the annotator: paired, resumable, exact."""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+
+from fewmasks.config import parse_config
+from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.executors.local import Report, map_units
+from fewmasks.io.atomic import write_text
+from fewmasks.project import Project
+from fewmasks.query.strategies import load_strategies
+from fewmasks.study.plan import SHARED, Plan, Unit, read_record, read_records
+from fewmasks.types import Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PICK_COLUMNS = (
+    "strategy", "start", "annotation", "seed", "round", "order", "item", "group", "reason",
+)  # fmt: skip
+RESULTS = ("curve.csv", "picks.csv", "report.html")
+
+
+def simulate(
+    project: Project,
+    plan: Plan,
+    out: Path,
+    workers: int | None = None,
+    report: Report = lambda what, done, of: None,
+    execute: Callable[..., Iterator[None]] = map_units,
+) -> "pd.DataFrame":
+    """Run the plan, or what is left of it, and write curve.csv, picks.csv and report.html.
+
+    Each finished round is a file of its own, so an interrupted run continues where it was and
+    ends in the same curve.csv as an uninterrupted one; a finished one is left as it is.
+    """
+    _check(project, plan)
+    if not (out / "run.json").exists():
+        _check_evidence(plan)
+    out.mkdir(parents=True, exist_ok=True)
+    with _alone(out):
+        plan = _agree(project, plan, out)
+        began = time.monotonic()
+        first = [Unit(project.folder, out, plan, SHARED, seed) for seed in range(plan.seeds)]
+        chains = [replace(unit, strategy=name) for unit in first for name in plan.strategies]
+        left = [[unit for unit in stage if not unit.is_finished] for stage in (first, chains)]
+        total = len(first) + len(chains)
+        todo = sum(map(len, left))
+        if todo:
+            from fewmasks.study.unit import run_unit
+
+            results = execute(run_unit, left, workers or cores(), plan.threads, report)
+            for done, _ in enumerate(results, start=total - todo + 1):
+                report("simulate", done, total)
+        curve, picks = _tables(project, chains)
+        if todo or not all((out / name).exists() for name in RESULTS):
+            _write(project, out, (curve, picks), time.monotonic() - began)
+        for unit in first:
+            unit.file(0, "model.safetensors").unlink(missing_ok=True)
+            unit.file(0, "model.json").unlink(missing_ok=True)
+        return curve
+
+
+def _check(project: Project, plan: Plan) -> None:
+    """Refuse at once what would fail in the middle."""
+    known = load_strategies()
+    for name in plan.strategies:
+        if name not in known:
+            raise ConfigError(f"--strategy: no strategy {name!r}; `fewmasks strategies` lists them")
+        if plan.strategies.count(name) > 1:
+            raise ConfigError(f"--strategy: {name} is named twice; name each once")
+    if not plan.strategies:
+        raise ConfigError("--strategy: none is named; `fewmasks strategies` lists them")
+    if plan.start != "scratch":
+        raise ConfigError(f"--start: {plan.start!r} is not there yet; use scratch")
+    for name, number in (("rounds", plan.rounds), ("limit", plan.limit), ("seeds", plan.seeds)):
+        if number < 1:
+            raise ConfigError(f"--{name}: must be at least 1 ({number}); ask for more")
+    _check_size(plan, len(np.setdiff1d(project.train, project.skipped)))
+    _check_references(project, plan.annotation)
+
+
+def _check_evidence(plan: Plan) -> None:
+    """Apart from `_check`, since it costs the import of torch, which a finished run can spare."""
+    from fewmasks.learn.session import refuse_unknown_evidence
+
+    known = load_strategies()
+    for name in plan.strategies:
+        refuse_unknown_evidence(known[name], plan.config, in_simulation=True)
+
+
+def _check_size(plan: Plan, available: int) -> None:
+    if plan.limit > available:
+        raise ConfigError(
+            f"--limit: {plan.limit} items a round, but the training side has {available}; "
+            f"ask for {available} or fewer"
+        )
+    if plan.rounds * plan.limit > available:
+        raise ConfigError(
+            f"--rounds: {plan.rounds} rounds of {plan.limit} are {plan.rounds * plan.limit} items, "
+            f"but the training side has {available}; ask for --rounds {available // plan.limit} "
+            f"or --limit {max(1, available // plan.rounds)} at most"
+        )
+
+
+def _check_references(project: Project, kind: Kind) -> None:
+    if not project.has_reference[project.test].any():
+        raise ProjectError(
+            f"{project.folder}: no reference masks on the test side, so nothing can be scored; "
+            f"create the project with --masks"
+        )
+    if kind == "mask" and not project.has_reference[project.train].all():
+        row = project.train[~project.has_reference[project.train]][0]
+        raise ProjectError(
+            f"{project.pool.items[row].id}: no reference mask, so the simulated annotator cannot "
+            f"answer for it; create the project with a mask for every training image"
+        )
+    if kind == "scribble":
+        one_of_each_file = {item.source: item for item in project.pool.at(project.train)}
+        for item in one_of_each_file.values():
+            if project.reference_scribble(item) is None:
+                raise ProjectError(
+                    f"{item.id}: no reference scribble, so the simulated annotator cannot answer "
+                    f"for it; create the project with --scribbles, or simulate --annotation mask"
+                )
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder; the system lets go of it when the process dies, however it dies."""
+    with (out / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ProjectError(
+                f"{out}: another simulation is writing there; wait for it or choose another --out"
+            ) from None
+        yield
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fingerprint(project: Project) -> str:
+    """Changes when the items, their split, the skipped ones or the classes of a project change."""
+    sides = np.zeros(len(project.pool), dtype=np.uint8)
+    sides[project.test] = 1
+    sides[project.skipped] += 2
+    words = [*project.classes, *(item.id for item in project.pool.items)]
+    return hashlib.blake2b("\n".join(words).encode() + sides.tobytes(), digest_size=8).hexdigest()
+
+
+def _agree(project: Project, plan: Plan, out: Path) -> Plan:
+    """The plan as first run here: precision and threads are settled once and kept on resuming."""
+    path, asked = out / "run.json", _described(project, plan)
+    if path.exists():
+        stored = read_record(path)
+        if not {"asked", "config", "threads"} <= stored.keys():
+            raise ProjectError(f"{path}: no record of a simulation; choose another --out")
+        _refuse_other(out, stored["asked"], asked)
+        config = parse_config(stored["config"], where=str(path))
+        return replace(plan, config=config, threads=stored["threads"])
+    plan = _settled(plan)
+    record = {
+        "asked": asked,
+        "config": plan.config.model_dump(),
+        "threads": plan.threads,
+        "project": str(project.folder),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
+        "versions": {name: version(name) for name in ("fewmasks", "torch", "monai", "numpy")},
+    }
+    write_text(path, json.dumps(record, indent=1))
+    return plan
+
+
+def _refuse_other(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Two plans in one folder would mix their rounds; name the first thing that differs."""
+    before, now = _flat(stored), _flat(asked)
+    for name in [*now, *before]:
+        if before.get(name) != now.get(name):
+            what = (
+                "another state of the project (its items, split, skips or classes have changed)"
+                if name == "data"
+                else f"another {name} ({before.get(name)}, now {now.get(name)})"
+            )
+            raise ProjectError(
+                f"{out}: holds a run with {what}; choose another --out, or delete that folder"
+            )
+
+
+def _flat(tree: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": of for inner, of in _flat(value).items()}
+        else:
+            flat[name] = ",".join(value) if isinstance(value, list) else value
+    return flat
+
+
+def _described(project: Project, plan: Plan) -> dict[str, Any]:
+    """What must be the same for a folder to go on with, as plain JSON."""
+    changed = {"config": plan.config.model_dump(), "data": fingerprint(project)}
+    described = asdict(plan) | changed
+    del described["threads"]
+    return json.loads(json.dumps(described))
+
+
+def default_out(project: Project, plan: Plan) -> Path:
+    """A folder of the project's own that only this plan writes to."""
+    text = json.dumps(_described(project, plan), sort_keys=True)
+    digest = hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return project.folder / "simulations" / f"{'-'.join(plan.strategies)[:60]}-{digest}"
+
+
+def _settled(plan: Plan) -> Plan:
+    from fewmasks.learn.model import resolve_device
+    from fewmasks.learn.train import choose_precision
+
+    learn = plan.config.learn
+    if learn.precision == "auto":
+        precision = choose_precision(resolve_device(learn.device))
+        learn = learn.model_copy(update={"precision": precision})
+    # Not by the number of workers: threads decide the last digits, and workers must not.
+    threads = max(1, cores() // (plan.seeds * len(plan.strategies)))
+    return replace(plan, config=plan.config.model_copy(update={"learn": learn}), threads=threads)
+
+
+def _tables(project: Project, chains: Sequence[Unit]) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The curve and the picks, from the records of all rounds."""
+    import pandas as pd
+
+    curve = pd.DataFrame([row for unit in chains for row in _curve_rows(unit, project)])
+    picks = pd.DataFrame([row for unit in chains for row in _pick_rows(unit, project)])
+    return curve, picks[list(PICK_COLUMNS)]
+
+
+def _write(
+    project: Project, out: Path, tables: "tuple[pd.DataFrame, pd.DataFrame]", seconds: float
+) -> None:
+    """curve.csv, picks.csv and report.html; what was run stands in the report."""
+    from fewmasks.study.report import write_report
+
+    curve, picks = tables
+    write_text(out / "curve.csv", curve.to_csv(index=False, float_format="%.6f"))
+    write_text(out / "picks.csv", picks.to_csv(index=False))
+    run = read_record(out / "run.json")
+    run["seconds_since_last_start"] = round(seconds)
+    write_report(out, curve, picks, run, lambda item: _picture(project, item))
+
+
+def _head(unit: Unit, number: int) -> dict[str, Any]:
+    return {
+        "strategy": unit.strategy,
+        "start": unit.plan.start,
+        "annotation": unit.plan.annotation,
+        "seed": unit.seed,
+        "round": number,
+    }
+
+
+def _curve_rows(unit: Unit, project: Project) -> Iterator[dict[str, Any]]:
+    for number, _, scored in read_records(unit):
+        row = {
+            **_head(unit, number),
+            **{k: scored[k] for k in ("items", "seconds", "dice", "hd95")},
+        }
+        yield row | {f"dice_{name}": scored["per_class"][name] for name in project.classes}
+
+
+def _pick_rows(unit: Unit, project: Project) -> Iterator[dict[str, Any]]:
+    for number, asked, _ in read_records(unit):
+        for order, pick in enumerate(asked.picks):
+            item = project.pool.items[int(project.pool.rows([pick.item])[0])]
+            group, why = "/".join(item.group), pick.reason
+            yield _head(unit, number) | {
+                "order": order, "item": pick.item, "group": group, "reason": why,
+            }  # fmt: skip
+
+
+def _picture(
+    project: Project, item_id: str
+) -> tuple[Shaped[np.ndarray, "y x c"], UInt8[np.ndarray, "y x"] | None]:
+    """Pixels and reference mask of an item, for the report."""
+    item = project.pool.items[int(project.pool.rows([item_id])[0])]
+    return project.cache.read(item), project.reference(item)

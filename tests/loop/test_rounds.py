@@ -1,0 +1,291 @@
+"""Propose and absorb: pure, deterministic, and never a test item."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from fewmasks.errors import ConfigError, EvidenceError, ProjectError
+from fewmasks.loop.rounds import (
+    STANDING,
+    State,
+    absorb,
+    add_audit,
+    propose,
+    round_rng,
+    standing_evidence,
+)
+from fewmasks.pool import Pool
+from fewmasks.query.strategies import STRATEGIES
+from fewmasks.query.strategy import Strategy
+from fewmasks.types import Item, Label
+
+RANDOM, ENTROPY = STRATEGIES["random"], STRATEGIES["entropy"]
+
+
+def state_of(n=20, n_test=4, groups=4, **changes) -> State:
+    """Items i00, i01, ... whose last `n_test` are the test side; groups take turns."""
+    items = [Item(f"i{k:02d}", f"f{k % groups}.nii", (f"g{k % groups}",), k) for k in range(n)]
+    train = np.arange(n - n_test)
+    given = {"train": train, "classes": ("background", "cell"), "foreground": np.array([1])}
+    return State(Pool(tuple(items)), **(given | changes))
+
+
+def answers(round_) -> list[Label]:
+    mask = np.zeros((2, 2), np.uint8)
+    return [Label(pick.item, "mask", mask, 1.0, "ann") for pick in round_.picks]
+
+
+def picked(round_) -> list[str]:
+    return [pick.item for pick in round_.picks]
+
+
+def entropy_of(state, seed=0):
+    return {"entropy": np.random.default_rng(seed).random(len(state.pool))}
+
+
+def run(state, rounds, limit=3, seed=7):
+    """Questions of so many rounds, answered in full."""
+    asked = []
+    for _ in range(rounds):
+        asked.append(propose(state, RANDOM, {}, limit, seed))
+        state = absorb(state, asked[-1], answers(asked[-1]))
+    return asked, state
+
+
+# Purity
+
+
+def test_proposing_changes_nothing_and_says_the_same_twice():
+    state = state_of(labelled=("i03",), skipped=frozenset({"i05"}))
+    before = copy.deepcopy(state)
+    evidence = entropy_of(state)
+    kept = evidence["entropy"].copy()
+    first = propose(state, ENTROPY, evidence, 4, seed=0)
+    assert propose(state, ENTROPY, evidence, 4, seed=0) == first
+    np.testing.assert_array_equal(evidence["entropy"], kept)
+    assert set(evidence) == {"entropy"}
+    assert (state.pool, state.labelled, state.skipped) == (
+        before.pool, before.labelled, before.skipped,
+    )  # fmt: skip
+
+
+def test_absorbing_makes_a_new_state_and_leaves_the_old_one():
+    state = state_of()
+    asked = propose(state, RANDOM, {}, 3, seed=0)
+    after = absorb(state, asked, answers(asked))
+    assert state.labelled == ()
+    assert state.next_round == 0
+    assert after.labelled == tuple(picked(asked))
+    assert after.next_round == 1
+    assert absorb(state, asked, answers(asked)).labelled == after.labelled
+
+
+def test_what_was_not_answered_stays_open():
+    state = state_of()
+    asked = propose(state, RANDOM, {}, 3, seed=0)
+    after = absorb(state, asked, answers(asked)[:1])
+    assert after.labelled == tuple(picked(asked)[:1])
+    assert set(state.pool.rows(picked(asked)[1:])) <= set(after.unlabelled)
+
+
+def test_answers_that_were_not_asked_for_or_come_twice_count_once_or_not_at_all():
+    state = state_of(labelled=("i00",))
+    asked = propose(state, RANDOM, {}, 2, seed=0)
+    stranger = Label("i00", "mask", np.zeros((2, 2), np.uint8), 1.0, "ann")
+    other = next(i.id for i in state.pool.items if i.id not in {*picked(asked), "i00"})
+    extra = [stranger, Label(other, "mask", stranger.mask, 1.0, "ann"), *answers(asked)]
+    assert absorb(state, asked, extra).labelled == ("i00", *picked(asked))
+
+
+# Sides
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_only_unlabelled_training_items_are_asked_for(seed):
+    asked, state = run(state_of(skipped=frozenset({"i02"})), rounds=5, seed=seed)
+    items = [item for each in asked for item in picked(each)]
+    assert len(items) == len(set(items)) == 15
+    assert not {"i02", "i16", "i17", "i18", "i19"} & set(items)
+    with pytest.raises(ProjectError, match="nothing to ask"):
+        propose(state, RANDOM, {}, 1, seed)
+
+
+def test_the_last_round_takes_what_is_left():
+    _, state = run(state_of(), rounds=5)
+    assert len(propose(state, RANDOM, {}, 10, seed=0).picks) == 1
+
+
+def test_a_round_of_nothing_is_refused():
+    with pytest.raises(ConfigError, match="--limit: must be at least 1 \\(0\\)"):
+        propose(state_of(), RANDOM, {}, 0, seed=0)
+
+
+# Randomness and resuming
+
+
+def test_the_randomness_of_a_round_is_its_seed_and_number():
+    assert round_rng(3, 2).random() == np.random.default_rng([3, 2]).random()
+    drawn = {round_rng(seed, number).random() for seed in range(5) for number in range(5)}
+    assert len(drawn) == 25
+
+
+def test_a_resumed_project_asks_what_an_uninterrupted_one_asks():
+    whole, _ = run(state_of(), rounds=4)
+    for stop in range(4):
+        _, halfway = run(state_of(), rounds=stop)
+        resumed = state_of(labelled=halfway.labelled, next_round=stop)
+        rest, _ = run(resumed, rounds=4 - stop)
+        assert rest == whole[stop:]
+
+
+def test_the_order_in_which_people_label_does_not_change_a_draw():
+    one = state_of(labelled=("i01", "i04"), next_round=1)
+    other = state_of(labelled=("i04", "i01"), next_round=1)
+    assert propose(one, RANDOM, {}, 5, 0) == propose(other, RANDOM, {}, 5, 0)
+
+
+# Evidence
+
+
+def test_standing_evidence_is_what_it_says():
+    state = state_of(labelled=("i03",))
+    found = standing_evidence(state, 2, seed=0)
+    assert set(found) == STANDING
+    assert found["labelled"].tolist() == [3]
+    assert 3 not in found["unlabelled"]
+    assert found["group"].tolist() == [k % 4 for k in range(20)]
+    assert found["volume"].tolist() == [k % 4 for k in range(20)]
+    assert found["z"].tolist() == list(range(20))
+
+
+def test_progress_runs_from_zero_to_one():
+    state, seen = state_of(n=34, planned=30), []
+    for _ in range(6):
+        seen.append(state.progress(5))
+        asked = propose(state, RANDOM, {}, 5, seed=0)
+        state = absorb(state, asked, answers(asked))
+    np.testing.assert_allclose(seen, [0, 0.2, 0.4, 0.6, 0.8, 1])
+
+
+def test_progress_without_a_plan_starts_at_zero_and_never_passes_one():
+    seen = [state_of(n=64, labelled=tuple(f"i{k:02d}" for k in range(m))).progress(3)
+            for m in range(60)]  # fmt: skip
+    assert seen[0] == 0
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert state_of().progress(1000) == 0
+
+
+def test_evidence_that_is_missing_or_not_finite_is_named():
+    state = state_of()
+    with pytest.raises(EvidenceError, match="entropy: needs 'entropy'"):
+        propose(state, ENTROPY, {}, 2, seed=0)
+    evidence = entropy_of(state)
+    evidence["entropy"][4] = np.nan
+    with pytest.raises(EvidenceError, match="i04: entropy is not finite"):
+        propose(state, ENTROPY, evidence, 2, seed=0)
+
+
+def test_evidence_cannot_replace_what_always_stands():
+    state = state_of(labelled=("i00",))
+    asked = propose(state, RANDOM, {"unlabelled": np.array([0]), "limit": 9}, 2, seed=0)
+    assert len(asked.picks) == 2
+    assert "i00" not in picked(asked)
+
+
+# A strategy at fault
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [[3, 4], [1, 1], [1], [1, 2, 5], [1, 16], [1, 99]],
+    ids=["labelled", "twice", "too few", "too many", "test side", "nowhere"],
+)
+@pytest.mark.parametrize("group_cap", [None, 5])
+def test_a_strategy_at_fault_is_caught(rows, group_cap):
+    def rank(unlabelled, limit):
+        del unlabelled, limit
+        return np.array(rows, dtype=np.int64)
+
+    with pytest.raises(ValueError, match="theirs"):
+        propose(
+            state_of(labelled=("i03",)), Strategy("theirs", rank, ""), {}, 2, 0, group_cap
+        )  # fmt: skip
+
+
+# Cap per group
+
+
+def capped(state, limit, cap):
+    evidence = {"entropy": np.arange(len(state.pool), dtype=float)[::-1]}
+    return propose(state, ENTROPY, evidence, limit, 0, group_cap=cap)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 8, 16])
+@pytest.mark.parametrize("cap", [1, 2, 3])
+def test_a_cap_equals_its_definition(limit, cap):
+    """Walk the whole ranking and pass over full groups."""
+    state = state_of()
+    taken, expected = {}, []
+    for row in range(16):  # by descending entropy
+        group = row % 4
+        if taken.get(group, 0) < cap and len(expected) < limit:
+            taken[group] = taken.get(group, 0) + 1
+            expected.append(f"i{row:02d}")
+    assert picked(capped(state, limit, cap)) == expected
+
+
+def test_a_cap_looks_as_far_as_it_must():
+    """The first twenty rows are of one group, and the limit is two."""
+    items = [Item(f"i{k:02d}", "f", ("a" if k < 20 else "b",)) for k in range(22)]
+    state = State(Pool(tuple(items)), np.arange(22), ("bg", "fg"), np.array([1]))
+    assert picked(capped(state, 2, 1)) == ["i00", "i20"]
+    assert picked(capped(state, 5, 1)) == ["i00", "i20"]
+
+
+def test_a_capped_draw_is_the_same_twice():
+    one = propose(state_of(), RANDOM, {}, 4, 0, group_cap=1)
+    assert one == propose(state_of(), RANDOM, {}, 4, 0, group_cap=1)
+    assert len({state_of().pool.items[int(p.item[1:])].group for p in one.picks}) == 4
+
+
+# Audit
+
+
+def audited_round(limit=10, audited=(), skipped=()):
+    state = state_of(n=40, n_test=20, skipped=frozenset(skipped))
+    asked = propose(state, RANDOM, {}, limit, seed=0)
+    return state, add_audit(asked, np.arange(20, 40), state, audited)
+
+
+def test_audit_items_come_from_the_test_side_alone_and_are_marked():
+    state, asked = audited_round()
+    audit = [pick for pick in asked.picks if pick.audit]
+    assert len(audit) == 1
+    assert all(state.pool.rows([pick.item])[0] >= 20 for pick in audit)
+    assert "never trained on" in audit[0].reason
+
+
+def test_audit_labels_are_never_trained_on():
+    state, asked = audited_round()
+    after = absorb(state, asked, answers(asked))
+    assert set(after.labelled) == {pick.item for pick in asked.picks if not pick.audit}
+    assert (after.labelled_rows < 20).all()
+
+
+def test_an_audit_asks_for_new_items_until_there_are_none():
+    audited = set()
+    for _ in range(20):
+        _, asked = audited_round(audited=audited, skipped=["i20"])
+        audited |= {pick.item for pick in asked.picks if pick.audit}
+    assert audited == {f"i{k}" for k in range(21, 40)}
+    _, asked = audited_round(audited=audited, skipped=["i20"])
+    assert not any(pick.audit for pick in asked.picks)
+
+
+def test_the_audit_does_not_disturb_the_draw():
+    state = state_of(n=40, n_test=20)
+    plain = propose(state, RANDOM, {}, 10, seed=0)
+    _, asked = audited_round()
+    assert asked.picks[:10] == plain.picks

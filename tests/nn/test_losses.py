@@ -1,0 +1,106 @@
+"""Losses look at known pixels only."""
+
+import numpy as np
+import pytest
+import torch
+
+from fewmasks.nn.losses import (
+    SMOOTH,
+    known_share,
+    partial_cross_entropy,
+    partial_dice,
+    partial_loss,
+)
+
+LOSSES = (partial_cross_entropy, partial_dice, partial_loss)
+
+
+def drawn(seed: int = 0, n_classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, and a target with a fifth of its pixels unknown."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, n_classes, (2, 6, 5))
+    target[rng.random(target.shape) < 0.2] = 255
+    logits = torch.from_numpy(rng.normal(size=(2, n_classes, 6, 5))).float()
+    return logits.requires_grad_(), torch.from_numpy(target)
+
+
+def dice_by_definition(logits: torch.Tensor, target: torch.Tensor) -> float:
+    """Soft Dice of each class that is present, pixel by pixel."""
+    scores = logits.detach().double().numpy()
+    probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    losses = []
+    for label in range(probs.shape[1]):
+        overlap = predicted = size = 0.0
+        for b, y, x in np.ndindex(*target.shape):
+            if target[b, y, x] == 255:
+                continue
+            predicted += probs[b, label, y, x]
+            if target[b, y, x] == label:
+                overlap += probs[b, label, y, x]
+                size += 1
+        if size:
+            losses.append(1 - (2 * overlap + SMOOTH) / (predicted + size + SMOOTH))
+    return float(np.mean(losses))
+
+
+def test_cross_entropy_of_a_worked_example():
+    logits = torch.tensor([[[[2.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 3.0]]]])
+    target = torch.tensor([[[0, 255], [255, 1]]])
+    assert partial_cross_entropy(logits, target).item() == pytest.approx(0.0877577, abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_dice_equals_the_definition(seed):
+    logits, target = drawn(seed)
+    target[target == 1] = 255 if seed == 0 else 1  # a class that is absent
+    expected = dice_by_definition(logits, target)
+    assert partial_dice(logits, target).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_loss_is_cross_entropy_plus_dice():
+    logits, target = drawn()
+    parts = partial_cross_entropy(logits, target) + partial_dice(logits, target)
+    assert partial_loss(logits, target).item() == pytest.approx(parts.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nothing_known_is_zero_with_zero_gradient(loss):
+    logits, target = drawn()
+    value = loss(logits, torch.full_like(target, 255))
+    value.backward()
+    assert value.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_unknown_pixels_have_exactly_zero_gradient(loss):
+    logits, target = drawn()
+    loss(logits, target).backward()
+    strength = logits.grad.abs().amax(dim=1)
+    assert (strength[target == 255] == 0).all()
+    assert (strength[target != 255] > 0).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_predicted_where_nobody_knows_does_not_matter(loss):
+    logits, target = drawn()
+    other = torch.where((target == 255).unsqueeze(1), torch.randn_like(logits) * 50, logits)
+    assert loss(other, target).item() == pytest.approx(loss(logits, target).item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_confident_logits_stay_finite(loss):
+    _, target = drawn()
+    sure = torch.zeros(2, 3, 6, 5)
+    sure[:, 0] = 1e4
+    assert torch.isfinite(loss(sure.requires_grad_(), target))
+
+
+def test_a_perfect_prediction_costs_nothing():
+    _, target = drawn()
+    sure = 100.0 * torch.nn.functional.one_hot(target.where(target != 255, 0), 3).movedim(-1, 1)
+    assert partial_loss(sure, target).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_known_share():
+    assert known_share(torch.tensor([[[0, 255], [1, 255]]])) == 0.5
