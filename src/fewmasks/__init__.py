@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fewmasks.api import create as create
+    from fewmasks.api import open as open
     from fewmasks.api import simulate as simulate
     from fewmasks.config import Config as Config
     from fewmasks.errors import FewmasksError as FewmasksError
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from fewmasks.learn.session import predict_files as predict_files
     from fewmasks.learn.session import train as train
     from fewmasks.project import Project as Project
-    from fewmasks.project import open_project as open
     from fewmasks.query.strategy import Strategy as Strategy
     from fewmasks.types import UNKNOWN as UNKNOWN
     from fewmasks.types import Item as Item
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "create": ("fewmasks.api", "create"),
-    "open": ("fewmasks.project", "open_project"),
+    "open": ("fewmasks.api", "open"),
     "train": ("fewmasks.learn.session", "train"),
     "next_round": ("fewmasks.learn.session", "next_round"),
     "predict_files": ("fewmasks.learn.session", "predict_files"),

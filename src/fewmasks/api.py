@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fewmasks.config import Config
-from fewmasks.project import Import, Project
+from fewmasks.project import Import, Project, open_project
 from fewmasks.project import create as create_project
 from fewmasks.types import Kind
 
@@ -37,6 +37,11 @@ def create(
         test_fraction=test_fraction,
     )
     return create_project(Path(folder), given)
+
+
+def open(folder: str | Path) -> Project:
+    """Open a project folder; an older one is migrated first, a newer one is refused."""
+    return open_project(Path(folder))
 
 
 def simulate(

@@ -21,7 +21,9 @@ def test_scribbles_on_two_fifths_of_the_slices_cost_a_fortieth():
     assert scribbles / masks == pytest.approx(0.026667, abs=1e-6)
 
 
-@pytest.mark.parametrize(("minutes", "masks", "scribbles"), [(30.0, 30, 450), (0.5, 0, 7), (0.0, 0, 0)])
+@pytest.mark.parametrize(
+    ("minutes", "masks", "scribbles"), [(30.0, 30, 450), (0.5, 0, 7), (0.0, 0, 0)]
+)
 def test_minutes_hold_whole_labels(minutes, masks, scribbles):
     assert items_for(minutes, "mask", COST) == masks
     assert items_for(minutes, "scribble", COST) == scribbles

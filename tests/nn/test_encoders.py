@@ -132,7 +132,7 @@ def test_pickled_code_is_refused_and_not_run(tmp_path):
     torch.save({"conv1.weight": Trap(sprung)}, path)
     with pytest.raises(FormatError, match=r"evil\.pth: not a file of tensors alone"):
         read_weights(path)
-    path.write_bytes(pickle.dumps({"conv1.weight": Trap(sprung)}))
+    path.write_bytes(pickle.dumps({"conv1.weight": Trap(sprung)}, protocol=2))
     with pytest.raises(FormatError, match=r"evil\.pth: not a file of tensors alone"):
         read_weights(path)
     assert not sprung.exists()

@@ -12,11 +12,23 @@ from fewmasks import __version__
 from fewmasks.cli import about, simulation, work
 from fewmasks.errors import FewmasksError
 
+NAME = "fewmasks"
 # What the parser raises for a wrong option; typer exports its child alone.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
+OF_THE_SYSTEM = {
+    errno.EACCES: "permission denied; name another place, or change its permissions",
+    errno.EPERM: "permission denied; name another place, or change its permissions",
+    errno.EROFS: "cannot be written to; name another place",
+    errno.ENOSPC: "the disk is full; make room, and the same command goes on from here",
+    errno.EDQUOT: "the disk quota is used up; make room, and the same command goes on from here",
+    errno.EEXIST: "exists and is no folder; name another place",
+    errno.ENOTDIR: "lies in a file that is no folder; name another place",
+}
+"""What the system refuses, and what to do about it."""
+
 app = typer.Typer(
-    name="fewmasks",
+    name=NAME,
     help="Train a good segmentation model from few masks.",
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -27,29 +39,37 @@ for command in (*work.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
     app.command(command.__name__.rstrip("_"))(command)
 
 
-@app.callback(invoke_without_command=True)
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"{NAME} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
 def options(
-    context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and leave.",
+            callback=_show_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     """Train a good segmentation model from few masks."""
-    if version:
-        typer.echo(f"fewmasks {__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+    del version
 
 
 def main() -> None:
     """Run a command: 0 when done, 2 with one line for what the user can mend, 130 for Ctrl-C."""
-    sys.exit(run(app))
+    sys.exit(run(app, sys.argv[1:] or ["--help"]))
 
 
-def run(command: Callable[..., Any], args: list[str] | None = None) -> int:
+def run(command: Callable[..., Any], args: list[str]) -> int:
     """The exit status of a command; what the user can mend is one line on stderr."""
     try:
-        status = command(args, standalone_mode=False) or 0
+        status = command(args, prog_name=NAME, standalone_mode=False) or 0
         sys.stdout.flush()
     except FewmasksError as error:
         return _refuse(str(error))
@@ -66,27 +86,16 @@ def run(command: Callable[..., Any], args: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         status = 130
     if status == 130:
-        typer.echo("fewmasks: interrupted; the same command goes on from here", err=True)
+        typer.echo(f"{NAME}: interrupted; the same command goes on from here", err=True)
     return status
 
 
-OF_THE_SYSTEM = {
-    errno.EACCES: "permission denied; name another place, or change its permissions",
-    errno.EPERM: "permission denied; name another place, or change its permissions",
-    errno.EROFS: "cannot be written to; name another place",
-    errno.ENOSPC: "the disk is full; make room, and the same command goes on from here",
-    errno.EDQUOT: "the disk quota is used up; make room, and the same command goes on from here",
-    errno.ENOTDIR: "lies in a file that is no folder; name another place",
-}
-"""What the system refuses, and what to do about it."""
-
-
 def _refuse(sentence: str) -> int:
-    typer.echo(f"fewmasks: {' '.join(sentence.split())}", err=True)
+    typer.echo(f"{NAME}: {' '.join(sentence.split())}", err=True)
     return 2
 
 
 def _sentence(error: Any) -> str:
-    where = error.ctx.command_path.removeprefix("fewmasks").strip() if error.ctx else ""
-    text = error.format_message().rstrip(".")
-    return f"{where or 'fewmasks'}: {text}; see `fewmasks {where} --help`".replace("  ", " ")
+    command = error.ctx.command_path if error.ctx else NAME
+    where = f"{command.removeprefix(NAME).strip()}: ".removeprefix(": ")
+    return f"{where}{error.format_message().rstrip('.')}; see `{command} --help`"

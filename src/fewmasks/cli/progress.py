@@ -21,13 +21,17 @@ def progress() -> Iterator[Report]:
     columns = (
         "{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    # Lines that are printed meanwhile go above the bars, unless they go to a file.
+    above = sys.stdout.isatty()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, redirect_stdout=above) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(what: str, done: int, of: int) -> None:
+            total = None if of < 0 else of
             if what not in tasks:
-                tasks[what] = bars.add_task(what)
-            bars.update(tasks[what], completed=done, total=None if of < 0 else of)
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
             if done == of:
                 bars.remove_task(tasks.pop(what))
 

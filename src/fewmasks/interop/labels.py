@@ -261,7 +261,7 @@ def _read(project: Project, found: Found) -> UInt8[np.ndarray, "z y x"]:
 
 def _cut(
     whole: UInt8[np.ndarray, "z y x"], item: Item, path: Path, project: Project
-) -> UInt8[np.ndarray, "y x"]:
+) -> UInt8[np.ndarray, "height width"]:
     """The part of a mask file that belongs to an item: the file may be of the item or its image."""
     image = project.cache.shape(item.source)[:3]
     if whole.shape == image:

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,14 +15,16 @@ from fewmasks.io.cache import PixelCache
 from fewmasks.learn.data import Frames
 from fewmasks.learn.model import Model, seeded, state_on
 from fewmasks.learn.predict import BATCH, forward, frames_of
-from fewmasks.nn.segmenter import bottleneck_of
+from fewmasks.nn.gradients import badge_factors, image_gradient, pixel_gradient
+from fewmasks.nn.segmenter import bottleneck_of, head_of
 from fewmasks.nn.uncertainty import SCORES, uncertainty
 from fewmasks.types import Item, Rows
 
 THUMBNAIL = 16
 """Side of the raw thumbnail that serves as a model-free embedding."""
 
-OFFERED = frozenset({*SCORES, "embedding", "thumbnail"})
+GRADIENTS = frozenset({"gradient_img", "gradient_seg", "badge_error", "badge_feature"})
+OFFERED = frozenset({*SCORES, *GRADIENTS, "embedding", "thumbnail"})
 """Names of evidence that `gather` computes."""
 
 
@@ -87,18 +89,41 @@ def _batch_evidence(
     pixels = frames.batch(range(len(frames.items)))
     if "thumbnail" in wanted:
         yield "thumbnail", functional.adaptive_avg_pool2d(pixels, THUMBNAIL).flatten(1).numpy()
-    scores = wanted & frozenset(SCORES)
+    scores, gradients = wanted & frozenset(SCORES), wanted & GRADIENTS
+    valid = frames.valid(range(len(frames.items))).to(model.device)
     logits = _dissenting(model, judges, pixels, seed) if scores else []
-    if "embedding" in wanted or (scores and judges.has_network):
-        with kept_output(bottleneck_of(model.network)) as deep:
+    if "embedding" in wanted or gradients or (scores and judges.has_network):
+        deep, last = bottleneck_of(model.network), head_of(model.network)
+        with kept_output(deep) as encoded, kept_input(last) as decoded:
             main = forward(model, model.network, pixels)
         logits = [*logits, main] if judges.has_network else logits
         if "embedding" in wanted:
-            yield "embedding", deep[0].float().mean(dim=(2, 3)).cpu().numpy()
+            yield "embedding", encoded[0].float().mean(dim=(2, 3)).cpu().numpy()
+        for name, values in _gradients(last, decoded[0], main, valid, gradients):
+            yield name, values.cpu().numpy().astype(np.float64)
     if scores:
-        valid = frames.valid(range(len(frames.items))).to(model.device)
         for name, values in uncertainty(logits, valid, scores).items():
             yield name, values.cpu().numpy().astype(np.float64)
+
+
+def _gradients(
+    last: nn.Conv2d,
+    features: Float[Tensor, "b d y x"],
+    logits: Float[Tensor, "b k y x"],
+    valid: Bool[Tensor, "b y x"],
+    wanted: frozenset[str],
+) -> Iterator[tuple[str, Float[Tensor, "b _"]]]:
+    """Gradients of the last layer that were asked for, reduced at once to a row per item."""
+    kernel = last.kernel_size[0]
+    if "gradient_img" in wanted:
+        yield "gradient_img", image_gradient(features, logits, valid, kernel)
+    if "gradient_seg" in wanted:
+        has_bias = last.bias is not None
+        yield "gradient_seg", pixel_gradient(features, logits, valid, kernel, has_bias)
+    if wanted & {"badge_error", "badge_feature"}:
+        error, feature = badge_factors(features, logits, valid)
+        yield "badge_error", error
+        yield "badge_feature", feature
 
 
 def _dissenting(
@@ -136,6 +161,17 @@ def kept_output(module: nn.Module) -> Iterator[list[Tensor]]:
     """The outputs of a module while the block runs; the hook is gone afterwards."""
     kept: list[Tensor] = []
     handle = module.register_forward_hook(lambda _module, _given, output: kept.append(output))
+    try:
+        yield kept
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def kept_input(module: nn.Module) -> Iterator[list[Tensor]]:
+    """What enters a module while the block runs; the hook is gone afterwards."""
+    kept: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _module, given: kept.append(given[0]))
     try:
         yield kept
     finally:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,11 @@ class Model:
         return torch.bfloat16 if self.card.precision == "bf16" else torch.float32
 
 
-def build(card: Card) -> nn.Module:
-    """The untrained network of a card, laid out channels-last."""
+def build(card: Card, seed: int = 0) -> nn.Module:
+    """The untrained network of a card, laid out channels-last; its weights follow from the seed."""
     dropout = 0.1 if card.config.ensemble == "dropout" else 0.0
-    network = segmenter(card.config.network, card.channels, len(card.classes), dropout)
+    with seeded(torch.device("cpu"), seed):
+        network = segmenter(card.config.network, card.channels, len(card.classes), dropout)
     return network.to(memory_format=torch.channels_last)
 
 
@@ -78,8 +79,12 @@ def save_model(model: Model, path: Path) -> None:
     tensors = {f"network.{k}": t.contiguous() for k, t in model.network.state_dict().items()}
     for member, state in enumerate(model.states):
         tensors |= {f"member{member}.{k}": t.contiguous() for k, t in state.items()}
-    card = {"format": FORMAT_VERSION, **asdict(replace(model.card, config=None))}  # type: ignore[arg-type]
-    card["config"] = model.card.config.model_dump()
+    card = {
+        "format": FORMAT_VERSION,
+        **vars(model.card),
+        "intensity": asdict(model.card.intensity),
+        "config": model.card.config.model_dump(),
+    }
     with atomic(path) as file:
         file.write(save(tensors))
     write_text(path.with_suffix(".json"), json.dumps(card, indent=1))

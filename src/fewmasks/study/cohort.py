@@ -80,8 +80,7 @@ def _deformed_grid(
     centre = np.array(shape)[:, None, None, None] / 2
     depths = np.linspace(0.2, 0.74, SLICES) * shape[2]
     grid = np.stack(np.meshgrid(np.arange(shape[0]), np.arange(shape[1]), depths, indexing="ij"))
-    away = grid - centre
-    away *= rng.uniform(0.92, 1.08, (3, 1, 1, 1))
+    away = (grid - centre) * rng.uniform(0.92, 1.08, (3, 1, 1, 1))
     angle = rng.uniform(-0.1, 0.1)
     x, y = away[0].copy(), away[1].copy()
     away[0] = np.cos(angle) * x - np.sin(angle) * y

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import write_text
 from fewmasks.project import Project
 from fewmasks.query.strategies import load_strategies
+from fewmasks.study.facts import facts
 from fewmasks.study.plan import SHARED, Plan, Unit, read_record, read_records
 from fewmasks.types import Kind
 
@@ -62,12 +63,17 @@ def simulate(
         if todo:
             from fewmasks.study.unit import run_unit
 
+            report("simulate", total - todo, total)
             results = execute(run_unit, left, workers or cores(), plan.threads, report)
             for done, _ in enumerate(results, start=total - todo + 1):
                 report("simulate", done, total)
+            for half_written in out.rglob(".*.tmp"):  # by workers that were killed
+                half_written.unlink(missing_ok=True)
         curve, picks = _tables(project, chains)
         if todo or not all((out / name).exists() for name in RESULTS):
-            _write(project, out, (curve, picks), time.monotonic() - began)
+            seconds = time.monotonic() - began
+            said = facts(project, plan, read_record(out / "run.json"), seconds)
+            _write(project, out, (curve, picks), said)
         for unit in first:
             unit.file(0, "model.safetensors").unlink(missing_ok=True)
             unit.file(0, "model.json").unlink(missing_ok=True)
@@ -231,6 +237,8 @@ def default_out(project: Project, plan: Plan) -> Path:
 
 
 def _settled(plan: Plan) -> Plan:
+    import torch
+
     from fewmasks.learn.model import resolve_device
     from fewmasks.learn.train import choose_precision
 
@@ -239,7 +247,7 @@ def _settled(plan: Plan) -> Plan:
         precision = choose_precision(resolve_device(learn.device))
         learn = learn.model_copy(update={"precision": precision})
     # Not by the number of workers: threads decide the last digits, and workers must not.
-    threads = max(1, cores() // (plan.seeds * len(plan.strategies)))
+    threads = max(1, torch.get_num_threads() // (plan.seeds * len(plan.strategies)))
     return replace(plan, config=plan.config.model_copy(update={"learn": learn}), threads=threads)
 
 
@@ -253,17 +261,18 @@ def _tables(project: Project, chains: Sequence[Unit]) -> "tuple[pd.DataFrame, pd
 
 
 def _write(
-    project: Project, out: Path, tables: "tuple[pd.DataFrame, pd.DataFrame]", seconds: float
+    project: Project,
+    out: Path,
+    tables: "tuple[pd.DataFrame, pd.DataFrame]",
+    said: Mapping[str, object],
 ) -> None:
-    """curve.csv, picks.csv and report.html; what was run stands in the report."""
+    """curve.csv, picks.csv and report.html; `said` is what was run on what."""
     from fewmasks.study.report import write_report
 
     curve, picks = tables
     write_text(out / "curve.csv", curve.to_csv(index=False, float_format="%.6f"))
     write_text(out / "picks.csv", picks.to_csv(index=False))
-    run = read_record(out / "run.json")
-    run["seconds_since_last_start"] = round(seconds)
-    write_report(out, curve, picks, run, lambda item: _picture(project, item))
+    write_report(out, curve, picks, said, lambda item: _picture(project, item))
 
 
 def _head(unit: Unit, number: int) -> dict[str, Any]:

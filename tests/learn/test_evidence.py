@@ -1,0 +1,174 @@
+"""Evidence of an item depends on that item and the model, and leaves the model as it was."""
+
+import numpy as np
+import pytest
+import torch
+from tests.learn import made
+from tests.learn.made import quick
+
+from fewmasks.io.cache import PixelCache
+from fewmasks.learn.evidence import GRADIENTS, OFFERED, gather
+from fewmasks.learn.model import Model
+from fewmasks.learn.predict import forward, frames_of
+from fewmasks.learn.train import fit, prepare
+from fewmasks.nn.segmenter import UNET_CHANNELS
+from fewmasks.nn.uncertainty import SCORES
+from fewmasks.query import score as reference
+from fewmasks.types import Item
+
+ENSEMBLES = ("snapshots", "bootstrap", "dropout")
+SHAPES = [(32, 32), (20, 32), (32, 18)]
+N = 11
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> tuple[PixelCache, list[Item], list]:
+    return made.pool(tmp_path_factory.mktemp("pool"), n=N, shapes=SHAPES)
+
+
+@pytest.fixture(scope="module", params=ENSEMBLES)
+def model(request, pool) -> Model:
+    cache, items, labels = pool
+    card = prepare(cache, items, made.CLASSES, quick(ensemble=request.param))
+    return fit(card, cache, items[:4], labels[:4], seed=0)
+
+
+def everything(model: Model, pool, order=None, seed: int = 0) -> dict[str, np.ndarray]:
+    cache, items, _ = pool
+    items = items if order is None else [items[n] for n in order]
+    return gather(model, cache, items, np.arange(len(items)), sorted(OFFERED), seed)
+
+
+def test_all_that_is_offered_is_there_and_finite(model, pool):
+    found = everything(model, pool)
+    assert set(found) == OFFERED == {*SCORES, *GRADIENTS, "embedding", "thumbnail"}
+    for values in found.values():
+        assert len(values) == N
+        assert np.isfinite(values).all()
+    assert found["embedding"].shape == (N, UNET_CHANNELS[4])
+    assert found["thumbnail"].shape == (N, 256)
+    assert found["class_share"].shape == (N, 2)
+    assert found["gradient_img"].shape == found["gradient_seg"].shape == (N, 2)
+    assert found["badge_error"].shape == (N, 2)
+    assert found["badge_feature"].shape == (N, UNET_CHANNELS[5])
+
+
+def test_items_one_by_one_give_the_same(model, pool):
+    cache, items, _ = pool
+    together = everything(model, pool)
+    for row in range(N):
+        alone = gather(model, cache, items, np.array([row]), sorted(OFFERED))
+        for name, values in alone.items():
+            np.testing.assert_allclose(values[row], together[name][row], atol=1e-5, err_msg=name)
+
+
+def test_another_order_of_items_gives_that_order_of_evidence(model, pool):
+    order = np.random.default_rng(0).permutation(N)
+    straight, permuted = everything(model, pool), everything(model, pool, order)
+    for name, values in permuted.items():
+        np.testing.assert_allclose(values, straight[name][order], atol=1e-5, err_msg=name)
+
+
+def test_twice_the_same(model, pool):
+    once, again = everything(model, pool), everything(model, pool)
+    assert all(np.array_equal(once[name], again[name]) for name in once)
+
+
+def test_names_asked_alone_give_the_same(model, pool):
+    cache, items, _ = pool
+    together = everything(model, pool)
+    for name in ("bald", "class_entropy", "embedding", "thumbnail"):
+        alone = gather(model, cache, items, np.arange(N), [name])
+        assert list(alone) == [name]
+        np.testing.assert_allclose(alone[name], together[name], atol=1e-6)
+
+
+def test_members_disagree(model, pool):
+    found = everything(model, pool)
+    assert (found["variance"] > 0).all()
+    assert (found["bald"] > 0).all()
+
+
+def test_the_model_is_left_as_it_was(model, pool):
+    """Weights, batch-norm figures, modes, hooks, and the caller's random numbers."""
+    before = {name: t.clone() for name, t in model.network.state_dict().items()}
+    states = [{name: t.clone() for name, t in state.items()} for state in model.states]
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    everything(model, pool)
+    assert torch.equal(torch.rand(2), expected)
+    assert all(torch.equal(before[name], t) for name, t in model.network.state_dict().items())
+    for kept, state in zip(states, model.states, strict=True):
+        assert all(torch.equal(kept[name], state[name]) for name in kept)
+    assert not any(module.training for module in model.network.modules())
+    assert not any(module._forward_hooks for module in model.network.modules())
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_scores_are_those_of_the_members(model, pool):
+    """Against the reference, from the probabilities of each member and the valid pixels."""
+    cache, items, _ = pool
+    if model.card.config.ensemble == "dropout":
+        pytest.skip("its members exist only while they run")
+    found = everything(model, pool)
+    frames = frames_of(model, cache, items)
+    pixels, valid = frames.batch(range(N)), frames.valid(range(N)).numpy()
+    kept = {name: t.clone() for name, t in model.network.state_dict().items()}
+    probs = []
+    for state in model.states:
+        model.network.load_state_dict(state)
+        probs.append(forward(model, model.network, pixels).softmax(dim=1).double().numpy())
+    model.network.load_state_dict(kept)
+    for name in SCORES:
+        score = getattr(reference, name)
+        expected = [score(np.stack([p[n] for p in probs]), valid[n]) for n in range(N)]
+        np.testing.assert_allclose(found[name], expected, atol=1e-5, err_msg=name)
+
+
+def test_only_the_rows_asked_for(model, pool):
+    cache, items, _ = pool
+    found = gather(model, cache, items, np.array([7, 2]), ["entropy", "embedding"])
+    for values in found.values():
+        assert len(values) == N
+        known = np.isfinite(values).reshape(N, -1).all(axis=1)
+        assert np.flatnonzero(known).tolist() == [2, 7]
+
+
+def test_what_a_model_cannot_give_is_left_out(model, pool):
+    cache, items, _ = pool
+    assert gather(model, cache, items, np.arange(N), ["group", "gradient"]) == {}
+    empty = gather(model, cache, items, np.array([], dtype=np.int64), ["entropy"])
+    assert np.isnan(empty["entropy"]).all()
+
+
+def test_the_report_ends_with_all_rows(model, pool):
+    cache, items, _ = pool
+    heard: list[tuple[int, int]] = []
+    gather(
+        model, cache, items, np.arange(N), ["entropy"],
+        report=lambda done, of: heard.append((done, of)),
+    )  # fmt: skip
+    assert heard[-1] == (N, N)
+    assert sorted(heard) == heard
+
+
+def test_the_embedding_is_of_the_network(model, pool):
+    """The members change the scores, never the embedding."""
+    cache, items, _ = pool
+    frames = frames_of(model, cache, items)
+    seen = []
+    handle = model.network.down_4.register_forward_hook(lambda m, x, y: seen.append(y))
+    forward(model, model.network, frames.batch(range(N)))
+    handle.remove()
+    expected = seen[0].mean(dim=(2, 3)).numpy()
+    np.testing.assert_allclose(everything(model, pool)["embedding"], expected, atol=1e-5)
+
+
+def test_another_seed_draws_other_dropouts(pool):
+    cache, items, labels = pool
+    card = prepare(cache, items, made.CLASSES, quick(ensemble="dropout"))
+    model = fit(card, cache, items[:4], labels[:4], seed=0)
+    one, other = everything(model, pool), everything(model, pool, seed=1)
+    assert (one["bald"] != other["bald"]).all()
+    assert np.array_equal(one["embedding"], other["embedding"])

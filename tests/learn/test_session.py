@@ -1,0 +1,385 @@
+"""A person's work: rounds that resume, trainings that are kept, predictions in place."""
+
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+from tests.makers import write_picture, write_tiff
+from tests.project.made import write_volume
+from tests.study import made
+
+from fewmasks.config import Config
+from fewmasks.errors import ConfigError, GeometryError, ProjectError
+from fewmasks.interop.labels import label_from_reference
+from fewmasks.learn import session
+from fewmasks.learn.evidence import OFFERED
+from fewmasks.learn.predict import predict
+from fewmasks.loop.rounds import STANDING
+from fewmasks.project import Import, create, open_project
+from fewmasks.query.strategies import load_strategies
+from fewmasks.types import Label
+
+STRATEGIES = load_strategies()
+
+
+def fast(project, *settings):
+    project.config = Config().with_settings([*made.FAST, *settings])
+    return project
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    """Pictures with six labels and a model."""
+    project = fast(made.pictures(tmp_path_factory.mktemp("trained")))
+    label_from_reference(project, [f"p{k:02d}" for k in (0, 1, 2, 3, 4, 6)])
+    session.train(project)
+    return project
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path):
+    return fast(open_project(shutil.copytree(trained_once.folder, tmp_path / "project")))
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    return fast(made.pictures(tmp_path))
+
+
+@pytest.fixture
+def without_references(tmp_path):
+    """Twelve pictures nobody labelled, drawn into two sides."""
+    made.write_pictures(tmp_path / "study")
+    given = Import(images=(tmp_path / "study" / "images",), classes=made.CLASSES)
+    return fast(create(tmp_path / "project", given))
+
+
+def answer(project, asked):
+    """The truth for everything that was asked, audits included."""
+    labels = [
+        Label(pick.item, "mask", made.blob(int(pick.item[1:]))[1], 60.0, "ann")
+        for pick in asked.picks
+    ]
+    project.add_labels(labels, round=asked.number)
+
+
+# Training
+
+
+def test_training_needs_labels(fresh):
+    with pytest.raises(ProjectError, match=r"no labels yet; run `fewmasks next"):
+        session.train(fresh)
+
+
+def test_a_training_is_kept_with_its_score(trained):
+    (record,) = trained.trainings()
+    assert record["labels"] == 6
+    assert record["iterations"] == 5
+    assert 0 <= record["scores"]["dice"] <= 1
+    assert (trained.folder / record["path"]).is_file()
+    assert session.newest_model(trained).card.n_labels == 6
+    assert trained.summary()["scores"] == record["scores"]
+
+
+def test_training_again_says_the_same_and_keeps_both(trained):
+    first = trained.trainings()[0]["scores"]
+    assert session.train(trained).dice == first["dice"]
+    assert len({record["path"] for record in trained.trainings()}) == 2
+
+
+def test_without_a_mask_on_the_test_side_there_is_no_score(without_references):
+    item = without_references.pool.at(without_references.train)[0].id
+    without_references.add_labels([Label(item, "mask", made.blob(0)[1], 1.0, "ann")])
+    assert session.train(without_references) is None
+    assert without_references.summary()["scores"] is None
+
+
+# Choosing
+
+
+def test_the_first_round_is_random_and_said_to_be(fresh):
+    said = []
+    asked = session.next_round(fresh, "entropy", limit=3, say=said.append)
+    assert asked.strategy == "random"
+    assert said == ["no labels yet, and entropy needs a trained model: this first round is random"]
+    assert [pick.item for pick in fresh.open_picks()] == [pick.item for pick in asked.picks]
+    assert fresh.rounds() == [asked]
+    assert asked.config["learn"]["size"] == 32
+
+
+def test_a_round_without_a_strategy_is_that_of_the_settings(trained):
+    fast(trained, "query.strategy=margin")
+    assert session.next_round(trained, limit=2).strategy == "margin"
+
+
+def test_the_default_round_is_of_twenty_or_what_is_left(trained):
+    assert len(session.next_round(trained, "random").picks) == 4
+
+
+def test_a_strategy_without_model_needs_none(fresh):
+    said = []
+    assert session.next_round(fresh, "strided", 2, say=said.append).strategy == "strided"
+    assert said == []
+
+
+def test_labels_without_a_model_ask_for_a_training(fresh):
+    label_from_reference(fresh, ["p00"])
+    with pytest.raises(ProjectError, match="entropy needs a trained model; run `fewmasks train"):
+        session.next_round(fresh, "entropy", 2)
+
+
+def test_a_model_that_lags_behind_is_mentioned(trained):
+    label_from_reference(trained, ["p07"])
+    said = []
+    session.next_round(trained, "entropy", 2, say=said.append)
+    assert said[0].startswith("the model knows 6 of 7 labels")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [s.name for s in STRATEGIES.values() if set(s.needs) <= {*STANDING, *OFFERED, "uncertainty"}],
+)
+def test_every_strategy_chooses_for_people(name, trained):
+    asked = session.next_round(trained, name, limit=3)
+    assert len(asked.picks) == 3
+    assert all(pick.reason for pick in asked.picks)
+    rows = trained.pool.rows(pick.item for pick in asked.picks)
+    assert set(rows) <= set(trained.train) - set(trained.labelled)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        s.name
+        for s in STRATEGIES.values()
+        if not set(s.needs) <= {*STANDING, *OFFERED, "uncertainty"}
+    ],
+)
+def test_a_strategy_that_cannot_be_served_is_refused(name, trained):
+    with pytest.raises(ConfigError, match=f"--strategy: {name} (needs .* not compute|reads the)"):
+        session.next_round(trained, name, limit=3)
+    assert trained.rounds() == []
+
+
+def test_what_a_strategy_gets_of_a_model_is_for_the_rows_it_may_read(trained):
+    state, model = session.state_of(trained), session.newest_model(trained)
+    found = session.collect(trained, state, STRATEGIES["entropy"], model)
+    assert set(found) == {"entropy"}
+    known = np.isfinite(found["entropy"])
+    assert known.nonzero()[0].tolist() == state.unlabelled.tolist()
+    found = session.collect(trained, state, STRATEGIES["suggestive"], model, uncertainty="bald")
+    assert {"uncertainty", "embedding"} <= set(found)
+    np.testing.assert_array_equal(found["uncertainty"], found["bald"])
+    assert np.isfinite(found["embedding"][trained.train]).all()
+    assert not np.isfinite(found["embedding"][trained.test]).any()
+
+
+def test_a_resumed_project_asks_what_an_uninterrupted_one_asks(tmp_path):
+    """One goes on in one piece, the other is opened anew for every step."""
+    whole, broken = (fast(made.pictures(tmp_path / name)) for name in ("whole", "broken"))
+    for number in range(3):
+        asked = session.next_round(whole, "entropy" if number else "random", limit=2)
+        answer(whole, asked)
+        session.train(whole)
+
+        again = fast(open_project(broken.folder))
+        assert session.next_round(again, "entropy" if number else "random", limit=2) == asked
+        answer(fast(open_project(broken.folder)), asked)
+        session.train(fast(open_project(broken.folder)))
+    assert open_project(broken.folder).rounds() == whole.rounds()
+
+
+def test_an_open_round_comes_first(fresh):
+    asked = session.next_round(fresh, "random", limit=2)
+    with pytest.raises(ProjectError, match="2 items of the last round are still open"):
+        session.next_round(fresh, "random", limit=2)
+    fresh.skip([asked.picks[0].item], "blurred")
+    answer(fresh, asked)
+    assert session.next_round(fresh, "random", limit=2).number == 1
+
+
+def test_when_nothing_is_left_it_is_said(fresh):
+    label_from_reference(fresh)
+    with pytest.raises(ProjectError, match="every training item is labelled or skipped"):
+        session.next_round(fresh, "random")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"limit": 0}, r"--limit: must be at least 1 \(0\)"),
+        ({"limit": -3}, r"--limit: must be at least 1 \(-3\)"),
+        ({"limit": 2, "minutes": 5.0}, "both --limit and --minutes"),
+        ({"minutes": 0.0}, "--minutes: 0 is no time"),
+        ({"minutes": -1.0}, "--minutes: -1 is no time"),
+        ({"minutes": float("nan")}, "--minutes: nan is no time"),
+        ({"minutes": 0.5}, "--minutes: 0.5 hold no mask of 60 seconds"),
+        ({"strategy": "guess"}, "--strategy: no strategy 'guess'"),
+    ],
+)
+def test_a_round_that_cannot_be_is_refused(given, words, fresh):
+    with pytest.raises(ConfigError, match=words):
+        session.next_round(fresh, **({"strategy": "random"} | given))
+    assert fresh.rounds() == []
+
+
+def test_minutes_become_items(fresh):
+    assert len(session.next_round(fresh, "random", minutes=4.5).picks) == 4
+
+
+def test_people_audit_the_test_side_where_it_has_no_masks(without_references):
+    project = without_references
+    test = set(project.pool.ids(project.test))
+    for number in range(2):
+        asked = session.next_round(project, "random", limit=3)
+        audit = [pick.item for pick in asked.picks if pick.audit]
+        assert len(audit) == 1
+        assert set(audit) <= test
+        assert not {pick.item for pick in asked.picks if not pick.audit} & test
+        answer(project, asked)
+        assert len(project.audited) == number + 1
+    assert session.train(project) is not None
+    assert project.trainings()[-1]["labels"] == 6
+
+
+# Predicting
+
+
+def predicted(project, *images, out, **options):
+    return session.predict_files(project, images, out, **options)
+
+
+def in_memory(project) -> dict[str, np.ndarray]:
+    """The prediction for each item, without files between."""
+    items = project.pool.items
+    masks = predict(session.newest_model(project), project.cache, items)
+    return {item.id: mask for item, mask in zip(items, masks, strict=True)}
+
+
+def read_picture(path):
+    from PIL import Image
+
+    return np.asarray(Image.open(path))
+
+
+def test_predicting_needs_a_model(fresh, tmp_path):
+    with pytest.raises(ProjectError, match="no trained model; run `fewmasks train"):
+        predicted(fresh, tmp_path / "study" / "images", out=tmp_path / "out")
+
+
+def test_a_picture_gets_a_mask_of_its_name(trained, trained_once, tmp_path):
+    images = trained_once.folder.parent / "study" / "images"
+    written = predicted(trained, images, out=tmp_path / "out")
+    assert [path.name for path in written] == [f"p{k:02d}.png" for k in range(12)]
+    expected = in_memory(trained)
+    for path in written:
+        np.testing.assert_array_equal(read_picture(path), expected[path.stem])
+    assert not list((trained.folder / "cache").glob("predict-*"))
+
+
+def test_sub_folders_stay_apart(trained, tmp_path):
+    for place in ("a", "b"):
+        write_picture(tmp_path / "in" / place / "x.png", made.blob(ord(place))[0])
+    written = predicted(trained, tmp_path / "in", out=tmp_path / "out")
+    assert [str(path.relative_to(tmp_path / "out")) for path in written] == ["a/x.png", "b/x.png"]
+
+
+def test_probabilities_lie_beside_the_masks(trained, tmp_path):
+    write_picture(tmp_path / "x.png", made.blob(77)[0])
+    (mask,) = predicted(trained, tmp_path / "x.png", out=tmp_path / "out", with_probabilities=True)
+    probs = np.load(mask.with_name("x.png.probabilities.npy"), allow_pickle=False)
+    assert (probs.shape, probs.dtype) == ((2, 1, 32, 32), np.float16)
+    np.testing.assert_allclose(probs.astype(float).sum(axis=0), 1, atol=1e-2)
+    clear = np.abs(probs[0, 0] - probs[1, 0]) > 0.01
+    np.testing.assert_array_equal(probs.argmax(axis=0)[0][clear], read_picture(mask)[clear])
+
+
+def test_a_tiff_stays_a_tiff(trained, tmp_path):
+    import tifffile
+
+    write_tiff(tmp_path / "x.tif", made.blob(7)[0])
+    write_picture(tmp_path / "y.png", made.blob(7)[0])
+    tiff, png = predicted(trained, tmp_path / "x.tif", tmp_path / "y.png", out=tmp_path / "out")
+    assert (tiff.name, png.name) == ("x.tif", "y.png")
+    np.testing.assert_array_equal(tifffile.imread(tiff), read_picture(png))
+
+
+def test_an_image_is_never_overwritten(trained, tmp_path):
+    image = write_picture(tmp_path / "in" / "x.png", made.blob(7)[0])
+    before = image.read_bytes()
+    for out in (tmp_path / "in", tmp_path / "in" / ".." / "in"):
+        with pytest.raises(ConfigError, match="one of the images, which its mask would overwrite"):
+            predicted(trained, tmp_path / "in", out=out)
+    assert image.read_bytes() == before
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["x.png"]
+
+
+def test_another_number_of_channels_is_refused(trained, tmp_path):
+    write_picture(tmp_path / "x.png", np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(GeometryError, match=r"x\.png: 3 channels, but the project has 1"):
+        predicted(trained, tmp_path / "x.png", out=tmp_path / "out")
+
+
+def test_regions_are_stitched_without_a_seam(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        pixels = rng.integers(0, 256, (40, 70), dtype=np.uint8)
+        write_picture(tmp_path / "images" / f"{name}.png", pixels)
+        write_picture(tmp_path / "masks" / f"{name}.png", (pixels > 128).astype(np.uint8))
+    given = Import(
+        images=(tmp_path / "images",), masks=tmp_path / "masks", classes=made.CLASSES,
+        region=32, test_fraction=0.5,
+    )  # fmt: skip
+    project = fast(create(tmp_path / "project", given))
+    label_from_reference(project)
+    session.train(project)
+    expected = in_memory(project)
+    for path in predicted(project, tmp_path / "images", out=tmp_path / "out"):
+        stitched = np.full((40, 70), 9, np.uint8)
+        for item in project.pool.items:
+            if item.source.endswith(path.name):
+                y0, x0, y1, x1 = item.box
+                stitched[y0:y1, x0:x1] = expected[item.id]
+        np.testing.assert_array_equal(read_picture(path), stitched)
+
+
+@pytest.fixture(scope="module")
+def trained_on_volumes(tmp_path_factory):
+    project = fast(made.volumes(tmp_path_factory.mktemp("volumes")))
+    label_from_reference(project)
+    session.train(project)
+    return project
+
+
+def test_a_volume_keeps_its_geometry(trained_on_volumes, tmp_path):
+    project = trained_on_volumes
+    image = project.folder.parent / "study" / "images" / "v1.nii.gz"
+    (written,) = predicted(project, image, out=tmp_path / "out")
+    given, found = nibabel.load(image), nibabel.load(written)
+    assert written.name == "v1.nii.gz"
+    assert found.shape == given.shape
+    np.testing.assert_array_equal(found.affine, given.affine)
+    expected = in_memory(project)
+    for z in range(3):
+        np.testing.assert_array_equal(np.asarray(found.dataobj)[..., z].T, expected[f"v1_z{z}"])
+
+
+@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1)])
+def test_a_volume_stored_otherwise_is_predicted_the_same(axes, signs, trained_on_volumes, tmp_path):
+    """The same head with other axes and directions in the file: the mask lies on it as before."""
+    project = trained_on_volumes
+    voxels = np.stack([made.blob(50 + z, 24)[0] for z in range(3)])
+    plain = write_volume(tmp_path / "plain.nii.gz", voxels, (3.0, 1.0, 0.5))
+    image = nibabel.load(plain)
+    turned = image.as_reoriented(
+        np.column_stack([np.argsort(axes), np.array(signs)[list(np.argsort(axes))]])
+    )
+    nibabel.save(turned, tmp_path / "turned.nii.gz")
+    one, other = predicted(project, plain, tmp_path / "turned.nii.gz", out=tmp_path / "out")
+    found = nibabel.load(other)
+    np.testing.assert_array_equal(found.affine, turned.affine)
+    back = nibabel.as_closest_canonical(found)
+    straight = nibabel.as_closest_canonical(nibabel.load(one))
+    np.testing.assert_array_equal(np.asarray(back.dataobj), np.asarray(straight.dataobj))
