@@ -28,12 +28,14 @@ class LearnConfig(Section):
     normalise: Literal["auto", "source", "pool"] = "auto"
     """Intensities per source (volumes) or over the pool (pictures); auto chooses by format."""
     batch: int = Field(12, ge=1)
+    balance: float = Field(1 / 3, ge=0, le=1)
+    """Share of a batch drawn from items that hold a class drawn at random, so rare ones count."""
     learning_rate: float = Field(4e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     iterations: int | None = Field(None, ge=1)
     """Fixed number of training steps; by default it follows the number of labels."""
-    iterations_per_label: float = Field(6.0, gt=0)
-    iterations_floor: int = Field(400, ge=1)
+    iterations_per_label: float = Field(8.0, gt=0)
+    iterations_floor: int = Field(600, ge=1)
     iterations_ceiling: int = Field(6000, ge=1)
     flips: Literal["none", "x", "xy"] = "x"
     rotate_degrees: float = Field(15.0, ge=0)

@@ -244,6 +244,25 @@ def test_a_cap_looks_as_far_as_it_must():
     assert picked(capped(state, 5, 1)) == ["i00", "i20"]
 
 
+def test_a_capped_draw_equals_a_fresh_ranking_cut_down():
+    """However often the strategy had to rank more, each ranking starts from the same chance."""
+    items = [Item(f"i{k:02d}", "f", ("a" if k < 37 else "b",)) for k in range(40)]
+    state = State(Pool(tuple(items)), np.arange(40), ("bg", "fg"), np.array([1]))
+
+    def cut_down(wanted, seed):
+        ranked = picked(propose(state, RANDOM, {}, wanted, seed))
+        kept = {*[i for i in ranked if i < "i37"][:2], *[i for i in ranked if i >= "i37"][:2]}
+        return [item for item in ranked if item in kept][:3]
+
+    twice = 0
+    for seed in range(20):
+        expected = cut_down(12, seed)
+        if len(expected) < 3:
+            expected, twice = cut_down(40, seed), twice + 1
+        assert picked(propose(state, RANDOM, {}, 3, seed, group_cap=2)) == expected
+    assert 0 < twice < 20
+
+
 def test_a_capped_draw_is_the_same_twice():
     one = propose(state_of(), RANDOM, {}, 4, 0, group_cap=1)
     assert one == propose(state_of(), RANDOM, {}, 4, 0, group_cap=1)

@@ -39,7 +39,7 @@ for command in (*work.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
     app.command(command.__name__.rstrip("_"))(command)
 
 
-def _show_version(is_wanted: bool) -> None:
+def _show_version(is_wanted: bool | None) -> None:
     if is_wanted:
         typer.echo(f"{NAME} {__version__}")
         raise typer.Exit
@@ -48,14 +48,14 @@ def _show_version(is_wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool,
+        bool | None,  # the parser gives None where it was not said
         typer.Option(
             "--version",
             help="Print the version and leave.",
             callback=_show_version,
             is_eager=True,
         ),
-    ] = False,
+    ] = None,
 ) -> None:
     """Train a good segmentation model from few masks."""
     del version

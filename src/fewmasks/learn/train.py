@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -265,14 +266,14 @@ def _optimise(
     wrapped, optimiser = fabric.setup(network, optimiser)
     wrapped.train()
     labelled = labelled.to(fabric.device)
-    order = _endless_order(len(labelled), torch.Generator().manual_seed(course.seed))
+    order = batches(labelled.masks, config, torch.Generator().manual_seed(course.seed))
     share = slice(fabric.global_rank, None, fabric.world_size)
     generator = _generator(course.seed, fabric.global_rank)
     states = []
     with seeded(fabric.device, course.seed), repeatable(fabric.device):
         for step in range(course.iterations):
             optimiser.param_groups[0]["lr"] = config.learning_rate * pace(step, course.iterations)
-            positions = [next(order) for _ in range(config.batch)][share]
+            positions = next(order)[share]
             pixels, masks = (tensor.to(fabric.device) for tensor in labelled.batch(positions))
             pixels, masks = augment(pixels, masks, config, generator)
             logits = wrapped(pixels.contiguous(memory_format=torch.channels_last))
@@ -311,6 +312,29 @@ def pace(step: int, iterations: int) -> float:
     """Share of the learning rate at a step: a linear start, then half a cosine down to zero."""
     warm = max(1.0, WARM_UP * iterations)
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / iterations))
+
+
+def batches(
+    masks: UInt8[Tensor, "n y x"], config: LearnConfig, generator: torch.Generator
+) -> Iterator[list[int]]:
+    """Positions of labelled items, batch by batch, for ever.
+
+    Most come once per epoch; a share, `learn.balance`, is drawn among the items that hold a class
+    drawn at random, as nnU-Net oversamples foreground (Isensee et al. 2021): a class in one mask
+    of thirty is otherwise forgotten.
+    """
+    numbers = [number for number in masks.unique().tolist() if number != UNKNOWN]
+    holders = [(masks == number).flatten(1).any(dim=1).nonzero()[:, 0] for number in numbers]
+    order = _endless_order(len(masks), generator)
+    balanced = round(config.balance * config.batch)
+
+    def draw(n: int) -> int:
+        return int(torch.randint(n, (), generator=generator))
+
+    while True:
+        chosen = [holders[draw(len(holders))] for _ in range(balanced)]
+        rare = [int(rows[draw(len(rows))]) for rows in chosen]
+        yield [next(order) for _ in range(config.batch - balanced)] + rare
 
 
 def _endless_order(n: int, generator: torch.Generator) -> Iterator[int]:

@@ -2,7 +2,7 @@
 
 Domain randomisation in the manner of SynthSeg (Billot et al. 2023, arXiv:2107.09559): every
 patient has a shape, contrast, bias field and noise of their own. Some carry small lesions, a rare
-third class. The images look like T1 scans; they are nobody's.
+third class. The images look like T1 scans after contrast agent; they are nobody's.
 """
 
 import json
@@ -20,10 +20,10 @@ CLASSES = ("background", "grey matter", "white matter", "lesion")
 SPACING_MM = (2.0, 2.0, 6.0)
 """Of the volumes along x, y and z: thick slices, as in the clinic."""
 SLICES = 16
-LESION_SHARE = 0.4
+LESION_SHARE = 0.5
 """Share of the patients with lesions."""
-BRIGHTNESS = {"fluid": 0.25, "grey matter": 0.6, "white matter": 0.9, "lesion": 0.42}
-"""Mean T1 brightness per tissue before a patient's own contrast is drawn."""
+BRIGHTNESS = {"fluid": 0.25, "grey matter": 0.6, "white matter": 0.9, "lesion": 1.2}
+"""Mean brightness per tissue on T1 with contrast agent, before a patient varies it."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def _smooth(
 
 
 def _plant_lesions(mask: UInt8[np.ndarray, "x y z"], rng: np.random.Generator) -> None:
-    """One to three blobs in white matter, 5 to 11 mm in radius."""
+    """One to three blobs in white matter, 6 to 13 mm in radius."""
     white: Int64[np.ndarray, "n axis"] = np.argwhere(mask == 2)
     axes = np.meshgrid(*(np.arange(n) for n in mask.shape), indexing="ij")
     for _ in range(rng.integers(1, 4)):
         centre = white[rng.integers(len(white))]
-        radius = rng.uniform(5, 11)
+        radius = rng.uniform(6, 13)
         squash = rng.uniform(0.7, 1.3, 3)
         parts = zip(axes, centre, SPACING_MM, squash, strict=True)
         distance = sum(((axis - c) * mm * s) ** 2 for axis, c, mm, s in parts)

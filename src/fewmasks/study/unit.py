@@ -101,7 +101,7 @@ def _train(unit: Unit, project: Project, state: State, number: int, report: Repo
         project.cache,
         project.pool.at(state.labelled_rows),
         _labels(unit, project, state),
-        seed=1000 * unit.seed,
+        seed=1000 * unit.seed + number,
         ensemble=number + 1 < unit.plan.rounds,  # nothing is chosen after the last round
         report=_named(unit, f"round {number}, train", report),
     )
