@@ -11,6 +11,7 @@ from tests.makers import write_nifti, write_png
 from fewmasks.errors import GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.data import (
+    HEADROOM,
     Frames,
     Intensity,
     frame_shape,
@@ -130,10 +131,24 @@ def test_a_scan_is_normalised_by_its_own_figures(tmp_path):
     assert intensity == Intensity("source")
     low, high = np.percentile(volume, [0.5, 99.5], method="nearest")
     clipped = volume.clip(low, high).astype(float)
-    expected = (volume[:, :, 3].T.clip(low, high) - clipped.mean()) / clipped.std()
+    bounded = volume[:, :, 3].T.clip(low - HEADROOM * (high - low), high + HEADROOM * (high - low))
+    expected = (bounded - clipped.mean()) / clipped.std()
     np.testing.assert_allclose(
         read_normalised(cache, item, intensity)[0], expected, atol=0.02, rtol=0.02
     )
+
+
+def test_a_bright_spot_keeps_its_brightness_and_a_hot_pixel_does_not(tmp_path):
+    rng = np.random.default_rng(0)
+    volume = rng.normal(300, 20, (40, 40, 8)).astype(np.int16)
+    volume[10:13, 10:13, 4] = 400  # less than half a per cent of the scan
+    volume[20, 20, 4] = 30_000
+    path = write_nifti(tmp_path / "scan.nii.gz", volume)
+    cache = PixelCache(tmp_path / "cache")
+    cache.add(path, 2)
+    item = Item("s4", str(path), ("patient",), z=4)
+    seen = np.sort(read_normalised(cache, item, Intensity("source")).ravel())
+    assert 4 < seen[-10] < seen[-1] < 15
 
 
 def test_another_number_of_channels_is_refused(tmp_path):

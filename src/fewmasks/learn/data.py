@@ -16,6 +16,11 @@ from fewmasks.io.cache import PixelCache
 from fewmasks.nn.augment import valid_area
 from fewmasks.types import UNKNOWN, Item, Label
 
+HEADROOM = 1.0
+"""How far beyond the middle 99 % of a source intensities may go, in units of that range.
+
+Hot pixels are tamed; a bright lesion, smaller than half a per cent of a scan, keeps its brightness.
+"""
 PRELOAD_BYTES = 2 << 30
 """A labelled set whose frames are larger than this is read again for every batch."""
 
@@ -93,7 +98,8 @@ def read_normalised(
         np.asarray(figure, np.float32)[:, None, None]
         for figure in (figures.low, figures.high, figures.mean, figures.std)
     )
-    np.clip(pixels, low, high, out=pixels)
+    room = HEADROOM * (high - low)
+    np.clip(pixels, low - room, high + room, out=pixels)
     pixels -= mean
     pixels /= std
     return pixels

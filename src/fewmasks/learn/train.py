@@ -323,7 +323,7 @@ def batches(
     drawn at random, as nnU-Net oversamples foreground (Isensee et al. 2021): a class in one mask
     of thirty is otherwise forgotten.
     """
-    numbers = [number for number in masks.unique().tolist() if number != UNKNOWN]
+    numbers = [number for number in torch.unique(masks).tolist() if number != UNKNOWN]
     holders = [(masks == number).flatten(1).any(dim=1).nonzero()[:, 0] for number in numbers]
     order = _endless_order(len(masks), generator)
     balanced = round(config.balance * config.batch)
