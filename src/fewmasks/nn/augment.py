@@ -1,7 +1,6 @@
 """Batched augmentation of images and masks on tensors: one set of parameters per item.
 
-Plain torch, not kornia: the same operations run about three times faster batched by hand and
-spare a second of import (docs/decisions/0003).
+Plain torch, not kornia: see docs/decisions/0003.
 """
 
 import math
