@@ -325,9 +325,9 @@ class Project:
 
     def summary(self) -> dict[str, Any]:
         """Where the project stands and what to do next, ready for JSON."""
-        from fewmasks.project.summary import summary
+        from fewmasks.project.summary import summarise
 
-        return summary(self.folder, self.engine, self.facts)
+        return summarise(self.folder)
 
     # Inside.
 

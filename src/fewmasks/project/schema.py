@@ -29,9 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from fewmasks.errors import ProjectError
-
-HEAD = "0001"
-"""The revision of these tables. `tests/test_project.py` holds it equal to the migrations'."""
+from fewmasks.project import HEAD
 
 SECONDS_TO_WAIT = 60
 """How long a writer waits for another one before SQLite says "database is locked"."""

@@ -1,110 +1,137 @@
-"""What `fewmasks info` says: counted by the database, so that it answers at once."""
+"""What `fewmasks info` says: counted by the database, so that it answers at once.
 
+The questions are plain SQL, asked without SQLAlchemy: to import that takes longer than all of them.
+"""
+
+import json
 import os
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, distinct, func, select
+from fewmasks.errors import ProjectError
+from fewmasks.project import HEAD
 
-from fewmasks.project import schema
+Ask = Callable[[str], list[Any]]
+"""Rows that answer a question in SQL."""
+
+NEWEST = "SELECT max(id) FROM label GROUP BY item_row"
+"""Labels that hold; the others are history."""
 
 
 def summarise(folder: Path) -> dict[str, Any]:
-    """The summary of a project folder, without what a `Project` costs to import."""
-    engine = schema.open_database(folder)
-    with engine.begin() as connection:
-        facts = {row.name: row.value for row in connection.execute(select(schema.fact))}
-    return summary(folder, engine, facts)
-
-
-def item_ids(folder: Path) -> list[tuple[str, str, str]]:
-    """Every item: its id, its side, and what is known of it (label, skipped or nothing)."""
-    item, label, skip = schema.item.c, schema.label.c, schema.skip.c
-    newest = select(func.max(label.id)).group_by(label.item_row)
-    query = (
-        select(item.id, schema.source.c.split, label.kind, skip.item_row)
-        .join(schema.source, schema.source.c.id == item.source_id)
-        .outerjoin(schema.label, (label.item_row == item.row) & label.id.in_(newest))
-        .outerjoin(schema.skip, skip.item_row == item.row)
-        .order_by(item.row)
-    )
-    with schema.open_database(folder).begin() as connection:
-        return [
-            (id_, split, kind or ("" if skipped is None else "skipped"))
-            for id_, split, kind, skipped in connection.execute(query)
-        ]
-
-
-def summary(folder: Path, engine: Engine, facts: dict[str, Any]) -> dict[str, Any]:
     """Where a project stands and what to do next, ready for JSON."""
-    with engine.begin() as connection:
-        answers = _answers(connection)
-        asked = _asked(connection)
-        newest = connection.execute(
-            select(schema.training.c.record).order_by(schema.training.c.id.desc()).limit(1)
-        ).scalar()
+    with _asking(folder) as ask:
+        # As text: a column of JSON turns what looks like a number into one.
+        stored = ask("SELECT name, CAST(value AS TEXT) FROM fact")
+        facts = {name: json.loads(value) for name, value in stored}
+        records = ask("SELECT record FROM training ORDER BY id DESC LIMIT 1")
+        newest = json.loads(records[0][0]) if records else None
         found = {
             "project": str(folder),
-            **_sides(connection),
-            "volumes": _count(connection, schema.source.c.path, schema.source.c.depth > 1),
+            **_sides(ask),
+            "volumes": _one(ask, "SELECT count(DISTINCT path) FROM source WHERE depth > 1"),
             "classes": facts["classes"],
             "channels": facts["channels"],
-            **answers,
-            **asked,
-            "trainings": connection.scalar(select(func.count()).select_from(schema.training)),
+            **_answers(ask),
+            "rounds": _one(ask, "SELECT count(*) FROM round"),
+            "open_picks": _open_picks(ask),
+            "trainings": _one(ask, "SELECT count(*) FROM training"),
             "scores": (newest or {}).get("scores"),
-            "missing_sources": _missing(connection.scalars(select(schema.source.c.path))),
+            "missing_sources": _missing(path for (path,) in ask("SELECT path FROM source")),
             "notes": facts["notes"],
         }
     return {**found, "next": _next_step(found, newest)}
 
 
-def _sides(connection: Connection) -> dict[str, Any]:
-    found: dict[str, Any] = {"items": 0}
-    split = schema.source.c.split
-    for side in ("train", "test"):
-        query = select(func.count()).select_from(schema.item).join(schema.source)
-        items = connection.scalar(query.where(split == side)) or 0
-        groups = _count(connection, schema.source.c.group_key, split == side)
-        found[side] = {"items": items, "groups": groups}
-        found["items"] += items
-    return found
+def item_ids(folder: Path) -> list[tuple[str, str, str]]:
+    """Every item: its id, its side, and what is known of it (label, skipped or nothing)."""
+    query = f"""
+        SELECT item.id, source.split, label.kind, skip.item_row
+        FROM item JOIN source ON source.id = item.source_id
+        LEFT JOIN label ON label.item_row = item.row AND label.id IN ({NEWEST})
+        LEFT JOIN skip ON skip.item_row = item.row
+        ORDER BY item.row
+    """
+    with _asking(folder) as ask:
+        return [
+            (id_, split, kind or ("" if skipped is None else "skipped"))
+            for id_, split, kind, skipped in ask(query)
+        ]
 
 
-def _answers(connection: Connection) -> dict[str, Any]:
-    table = schema.label.c
-    newest = select(func.max(table.id)).group_by(table.item_row)
-    query = (
-        select(table.kind, schema.source.c.split, func.count())
-        .select_from(schema.label)
-        .join(schema.item, schema.item.c.row == table.item_row)
-        .join(schema.source, schema.source.c.id == schema.item.c.source_id)
-        .where(table.id.in_(newest))
-        .group_by(table.kind, schema.source.c.split)
-    )
+@contextmanager
+def _asking(folder: Path) -> Iterator[Ask]:
+    """The database of a project that exists, all questions seeing the same moment."""
+    file = folder / "project.db"
+    if not file.is_file():
+        raise ProjectError(
+            f"{folder}: not a fewmasks project (no project.db); "
+            f"make one with `fewmasks create {folder} --images PATH`"
+        )
+    if not _is_current(file):
+        from fewmasks.project.schema import open_database
+
+        open_database(folder)  # brings it to the newest revision, or says what is wrong with it
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        yield lambda query: connection.execute(query).fetchall()
+
+
+def _is_current(file: Path) -> bool:
+    with closing(sqlite3.connect(file)) as connection:
+        try:
+            return connection.execute("SELECT version_num FROM alembic_version").fetchone() == (
+                HEAD,
+            )
+        except sqlite3.DatabaseError:
+            return False
+
+
+def _one(ask: Ask, query: str) -> Any:
+    return ask(query)[0][0]
+
+
+def _sides(ask: Ask) -> dict[str, Any]:
+    query = """
+        SELECT split, count(*), count(DISTINCT group_key)
+        FROM item JOIN source ON source.id = item.source_id GROUP BY split
+    """
+    sides = {side: {"items": 0, "groups": 0} for side in ("train", "test")}
+    sides |= {side: {"items": items, "groups": groups} for side, items, groups in ask(query)}
+    return {"items": sum(side["items"] for side in sides.values()), **sides}
+
+
+def _answers(ask: Ask) -> dict[str, Any]:
+    query = f"""
+        SELECT label.kind, source.split, count(*)
+        FROM label JOIN item ON item.row = label.item_row JOIN source ON source.id = item.source_id
+        WHERE label.id IN ({NEWEST}) GROUP BY label.kind, source.split
+    """
     labels = {"mask": 0, "scribble": 0}
     audited = 0
-    for kind, split, count in connection.execute(query):
+    for kind, split, count in ask(query):
         if split == "test":
             audited += count
         else:
             labels[kind] += count
     # Time of labels that were replaced later was spent all the same.
-    seconds = connection.scalar(select(func.sum(table.seconds))) or 0.0
-    skipped = connection.scalar(select(func.count()).select_from(schema.skip))
+    seconds = _one(ask, "SELECT sum(seconds) FROM label") or 0.0
+    skipped = _one(ask, "SELECT count(*) FROM skip")
     minutes = round(seconds / 60, 1)
     return {"labels": labels, "audited": audited, "skipped": skipped, "minutes": minutes}
 
 
-def _asked(connection: Connection) -> dict[str, Any]:
-    rounds = connection.scalar(select(func.count()).select_from(schema.round_))
-    still_open = connection.scalar(select(func.count()).select_from(schema.open_picks().subquery()))
-    return {"rounds": rounds, "open_picks": still_open}
-
-
-def _count(connection: Connection, column: Any, condition: Any) -> int:
-    return connection.scalar(select(func.count(distinct(column))).where(condition)) or 0
+def _open_picks(ask: Ask) -> int:
+    """As `Project.open_picks`, counted."""
+    query = """
+        SELECT count(*) FROM pick WHERE round = (SELECT max(number) FROM round)
+        AND item_row NOT IN (SELECT item_row FROM label)
+        AND item_row NOT IN (SELECT item_row FROM skip)
+    """
+    return int(_one(ask, query))
 
 
 def _missing(paths: Iterable[str]) -> int:

@@ -1,7 +1,8 @@
 """Numbered steps that bring the database of an older project to the newest tables.
 
 A step is a file in `versions/` with an `upgrade` function, as alembic's manual describes. After
-adding one, change the tables and `HEAD` in `fewmasks.project.schema`: a test holds the two equal.
+adding one, change the tables in `fewmasks.project.schema`, and `HEAD` in `fewmasks.project`: a test
+holds the two equal.
 """
 
 from pathlib import Path
