@@ -11,6 +11,8 @@ from fewmasks.errors import ConfigError
 
 Network = Literal["unet", "resnet18", "resnet34", "resnet50"]
 Precision = Literal["auto", "fp32", "bf16"]
+Method = Literal["byol", "group", "cluster", "dense"]
+"""Of self-supervision."""
 
 
 class Section(BaseModel):
@@ -51,6 +53,33 @@ class LearnConfig(Section):
     devices: int = Field(1, ge=1)
 
 
+class PretrainConfig(Section):
+    """How a network learns from items without labels."""
+
+    method: Method = "dense"
+    iterations: int = Field(2000, ge=1)
+    """Training steps, where `epochs` says nothing."""
+    epochs: int | None = Field(None, ge=1)
+    """How often every item is seen."""
+    batch: int = Field(48, ge=2)
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients make one step."""
+    optimiser: Literal["adamw", "lars"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    """Peak of a cosine; for LARS the authors take 0.2 times batch / 256 (Grill et al. 2020)."""
+    weight_decay: float = Field(1e-4, ge=0)
+    views: Literal["auto", "grey", "colour", "histology", "overhead"] = "auto"
+    """What may change between two views of an item; auto takes grey or colour by the channels."""
+    hidden: int = Field(512, ge=2)
+    """Width of the heads' hidden layer."""
+    projection: int = Field(128, ge=2)
+    """Width of what the heads put out."""
+    momentum: float = Field(0.99, ge=0, lt=1)
+    """Of BYOL's target network at the start; it rises to 1."""
+    temperature: float = Field(0.5, gt=0)
+    """Of the contrastive losses."""
+
+
 class QueryConfig(Section):
     """How the next items are chosen."""
 
@@ -73,6 +102,7 @@ class Config(Section):
     """All settings of a project."""
 
     learn: LearnConfig = LearnConfig()
+    pretrain: PretrainConfig = PretrainConfig()
     query: QueryConfig = QueryConfig()
     cost: CostConfig = CostConfig()
 

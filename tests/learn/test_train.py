@@ -14,7 +14,7 @@ from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.model import Model, resolve_device
 from fewmasks.learn.predict import predict
-from fewmasks.learn.train import choose_precision, fit, pace, planned_iterations, prepare
+from fewmasks.learn.train import fit, pace, planned_iterations, prepare
 from fewmasks.metrics import confusion, dice_from_confusion
 from fewmasks.nn.segmenter import segmenter
 from fewmasks.types import Item, Label
@@ -162,13 +162,8 @@ def test_pretrained_weights_start_a_resnet(tmp_path):
     still = quick(network="resnet18", iterations=1, learning_rate=1e-12)
     state = trained(rgb, still, start=path).network.state_dict()
     torch.testing.assert_close(state["encoder.conv1.weight"], given["conv1.weight"])
-    with pytest.raises(ProjectError, match=r"takes no encoder file; set learn\.network=resnet18"):
+    with pytest.raises(ProjectError, match=r"takes no ResNet weights; set learn\.network=resnet18"):
         trained(rgb, start=path)
-
-
-def test_the_precision_is_one_of_two_and_stays():
-    found = {choose_precision(torch.device("cpu")) for _ in range(3)}
-    assert found in ({"bf16"}, {"fp32"})
 
 
 def test_devices_that_are_not_here():

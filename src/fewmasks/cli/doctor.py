@@ -44,7 +44,7 @@ def _package(name: str, cost: str) -> Finding:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from fewmasks.learn.train import choose_precision
+    from fewmasks.learn.precision import choose_precision
 
     cores = torch.get_num_threads()
     precision = choose_precision(torch.device("cpu"))

@@ -3,7 +3,6 @@
 import logging
 import math
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,8 +28,9 @@ from fewmasks.learn.data import (
     measure_intensity,
 )
 from fewmasks.learn.model import Card, Model, build, resolve_device, seeded
+from fewmasks.learn.precision import settled_precision
+from fewmasks.learn.starts import load_start
 from fewmasks.nn.augment import augment
-from fewmasks.nn.encoders import load_encoder, read_weights
 from fewmasks.nn.losses import partial_loss
 from fewmasks.nn.segmenter import STRIDES
 from fewmasks.types import UNKNOWN, Item, Label
@@ -39,9 +39,6 @@ Report = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 State = dict[str, Tensor]
-LEAST_TRIALS = 12
-LEAST_GAIN = 1.0
-"""Processors that know bf16 gain 1.4 times and more on the trial; the others lose half."""
 WARM_UP = 0.05
 FIRST_SNAPSHOT = 0.6
 """Snapshots are taken evenly from this share of the training to its end."""
@@ -55,36 +52,6 @@ def planned_iterations(n_labels: int, config: LearnConfig) -> int:
     return min(max(wanted, config.iterations_floor), config.iterations_ceiling)
 
 
-def choose_precision(device: torch.device, budget_seconds: float = 0.05) -> str:
-    """bf16 where a short trial says that it is faster here, else fp32."""
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    # A layer like those in the middle of the networks, of about a millisecond: most trials of it
-    # then run undisturbed even where other processes want the core.
-    kernel = torch.full((64, 64, 3, 3), 0.01).to(memory_format=torch.channels_last)
-    pixels = torch.ones(1, 64, 32, 32).to(memory_format=torch.channels_last)
-    kernel.requires_grad_()
-    pixels.requires_grad_()
-
-    def seconds(dtype: torch.dtype) -> float:
-        start = time.perf_counter()
-        with torch.autocast("cpu", dtype=dtype, enabled=dtype is torch.bfloat16):
-            output = nn.functional.conv2d(pixels, kernel, padding=1)
-            torch.autograd.grad(output.sum(), (pixels, kernel))
-        return time.perf_counter() - start
-
-    # In turns, and the fastest of each: a busy machine must not decide, because the models of
-    # one study have to agree. The first two calls prepare the kernels and do not count.
-    dtypes = (torch.bfloat16, torch.float32)
-    for dtype in dtypes:
-        seconds(dtype)
-    taken = [[seconds(dtype) for dtype in dtypes]]
-    while len(taken) < LEAST_TRIALS or sum(map(sum, taken)) < budget_seconds:
-        taken.append([seconds(dtype) for dtype in dtypes])
-    bf16, fp32 = map(min, zip(*taken, strict=True))
-    return "bf16" if fp32 / bf16 > LEAST_GAIN else "fp32"
-
-
 def prepare(
     images: PixelCache, items: Sequence[Item], classes: Sequence[str], config: LearnConfig
 ) -> Card:
@@ -92,7 +59,8 @@ def prepare(
     if not items:
         raise ProjectError("train: the project has no items; create it from images")
     device = resolve_device(config.device)
-    precision = choose_precision(device) if config.precision == "auto" else config.precision
+    if (precision := config.precision) == "auto":
+        precision = settled_precision(device, images.folder)
     return Card(
         classes=tuple(classes),
         channels=images.shape(items[0].source)[3],
@@ -236,16 +204,6 @@ def _optimise_apart(
         for number, state in enumerate(states):
             tensors = {name: tensor.contiguous() for name, tensor in state.items()}
             save_file(tensors, folder / f"{number:04d}.safetensors")
-
-
-def load_start(network: nn.Module, start: Path) -> None:
-    """Copy pre-trained encoder weights into a network."""
-    encoder = getattr(network, "encoder", None)
-    if encoder is None:
-        raise ProjectError(
-            f"{start}: the plain U-Net takes no encoder file; set learn.network=resnet18"
-        )
-    load_encoder(encoder, read_weights(start), str(start))
 
 
 def _optimise(

@@ -57,3 +57,25 @@ def bottleneck_of(network: nn.Module) -> nn.Module:
     """The module whose output is the deepest feature map of the encoder."""
     name = "down_4" if isinstance(network, BasicUNet) else "encoder.layer4"
     return network.get_submodule(name)
+
+
+def encoder_modules(network: nn.Module) -> list[nn.Module]:
+    """The modules from pixels to the deepest feature map, in the order they run."""
+    if isinstance(network, BasicUNet):
+        return [network.conv_0, network.down_1, network.down_2, network.down_3, network.down_4]
+    return [network.get_submodule("encoder")]
+
+
+def encoder_tensors(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters and buffers of the encoder."""
+    return _tensors_of(network, encoder_modules(network))
+
+
+def body_tensors(network: nn.Module) -> frozenset[str]:
+    """Names of all parameters and buffers but those of the last layer, which knows the classes."""
+    return frozenset(network.state_dict()) - _tensors_of(network, [head_of(network)])
+
+
+def _tensors_of(network: nn.Module, modules: list[nn.Module]) -> frozenset[str]:
+    prefixes = tuple(f"{n}." for n, module in network.named_modules() if module in modules)
+    return frozenset(name for name in network.state_dict() if name.startswith(prefixes))

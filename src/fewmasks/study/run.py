@@ -181,7 +181,7 @@ def _agree(project: Project, plan: Plan, out: Path) -> Plan:
         _refuse_other(out, stored["asked"], asked)
         config = parse_config(stored["config"], where=str(path))
         return replace(plan, config=config, threads=stored["threads"])
-    plan = _settled(plan)
+    plan = _settled(plan, project)
     record = {
         "asked": asked,
         "config": plan.config.model_dump(),
@@ -236,15 +236,15 @@ def default_out(project: Project, plan: Plan) -> Path:
     return project.folder / "simulations" / f"{'-'.join(plan.strategies)[:60]}-{digest}"
 
 
-def _settled(plan: Plan) -> Plan:
+def _settled(plan: Plan, project: Project) -> Plan:
     import torch
 
     from fewmasks.learn.model import resolve_device
-    from fewmasks.learn.train import choose_precision
+    from fewmasks.learn.precision import settled_precision
 
     learn = plan.config.learn
     if learn.precision == "auto":
-        precision = choose_precision(resolve_device(learn.device))
+        precision = settled_precision(resolve_device(learn.device), project.cache.folder)
         learn = learn.model_copy(update={"precision": precision})
     # Not by the number of workers: threads decide the last digits, and workers must not.
     threads = max(1, torch.get_num_threads() // (plan.seeds * len(plan.strategies)))

@@ -1,0 +1,1 @@
+"""Learn from items without labels: one method a file, one loop for all of them."""

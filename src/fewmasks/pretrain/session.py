@@ -1,0 +1,131 @@
+"""Pre-train on a project's training side, which needs no label."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from fewmasks.config import Method, PretrainConfig
+from fewmasks.errors import ProjectError
+from fewmasks.learn.data import Frames
+from fewmasks.learn.model import Card, build
+from fewmasks.learn.starts import Origin, Part, start_path
+from fewmasks.learn.train import prepare
+from fewmasks.pretrain.byol import Byol
+from fewmasks.pretrain.course import Course, Draw, Objective, run
+from fewmasks.pretrain.views import Preset, Views, make_views
+from fewmasks.project import Project
+from fewmasks.types import Item
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a pre-training left."""
+
+    path: Path
+    method: Method
+    iterations: int
+    seconds: float
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every method is made from."""
+
+    network: nn.Module
+    card: Card
+    items: tuple[Item, ...]
+    views: Views
+    config: PretrainConfig
+    seed: int
+
+
+def pretrain(
+    project: Project,
+    method: Method | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+    report: Report = lambda what, done, of: None,
+) -> Pretrained:
+    """Learn from the training items without their labels, and keep the weights as a start.
+
+    Test items are left out: nothing of them may reach a model that is scored on them. A training
+    that was interrupted goes on where it was.
+    """
+    config = project.config.pretrain
+    method = method or config.method
+    items = tuple(project.pool.at(project.train))
+    if len(items) < 2:
+        raise ProjectError(
+            f"{project.folder}: {len(items)} training items are too few to learn from without "
+            f"labels; add images"
+        )
+    began = time.monotonic()
+    card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
+    network = build(card, seed)
+    views = make_views(preset_for(config, card.channels), card.channels)
+    material = Material(network, card, items, views, config, seed)
+    objective, draws = objective_of(method, material)
+    iterations = planned_iterations(config, len(items))
+    part: Part = "body" if method == "dense" else "encoder"
+    origin = Origin(card.config.network, card.channels, part, method, iterations, seed)
+    course = Course(
+        config,
+        origin,
+        out or start_path(project.folder, method),
+        card.config.device,
+        card.config.devices,
+        card.precision,
+    )
+    frames = Frames(project.cache, items, card.frame, card.config.size, card.intensity)
+    losses = run(
+        course, objective, network, frames, draws,
+        report=lambda done, of: report(f"pre-training with {method}", done, of),
+    )  # fmt: skip
+    return Pretrained(course.out, method, iterations, time.monotonic() - began, tuple(losses))
+
+
+def objective_of(method: Method, material: Material) -> tuple[Objective, Iterator[Draw]]:
+    """What a method trains, and the batches that it wants."""
+    config, card = material.config, material.card
+    with torch.random.fork_rng():
+        torch.manual_seed(material.seed)
+        if method == "byol":
+            byol = Byol(material.network, card.channels, material.views, config)
+            return byol, shuffled(len(material.items), config.batch, material.seed)
+    raise NotImplementedError(method)
+
+
+def shuffled(n: int, batch: int, seed: int) -> Iterator[Draw]:
+    """Full batches of positions, each item once an epoch, for ever.
+
+    What does not fill a batch at the end of an epoch is left out of it; a pool smaller than a
+    batch is a batch of its own.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batch = min(batch, n)
+    while True:
+        order = torch.randperm(n, generator=generator).tolist()
+        for first in range(0, n - batch + 1, batch):
+            yield Draw(order[first : first + batch], torch.empty(batch, 0, dtype=torch.long))
+
+
+def planned_iterations(config: PretrainConfig, n_items: int) -> int:
+    """Steps: so many epochs where they are given, else the number of iterations."""
+    if config.epochs is None:
+        return config.iterations
+    return config.epochs * max(1, math.floor(n_items / (config.batch * config.accumulate)))
+
+
+def preset_for(config: PretrainConfig, channels: int) -> Preset:
+    """The views of a pool: as set, else by the channels."""
+    if config.views != "auto":
+        return config.views
+    return "colour" if channels == 3 else "grey"
