@@ -34,7 +34,8 @@ def test_a_project_is_made_opened_and_simulated(kind, tmp_path):
         kind(tmp_path / "p"), table=kind(tmp_path / "study" / "meta.csv"), classes=made.CLASSES
     )
     assert len(fm.open(kind(tmp_path / "p")).pool) == len(project.pool) == 12
-    given = {"rounds": 2, "limit": 2, "config": fm.Config().with_settings(made.FAST)}
+    project.config = fm.Config().with_settings(made.FAST)
+    given = {"rounds": 2, "limit": 2}
     curve = fm.simulate(project, ["random"], out=kind(tmp_path / "out"), **given)
     assert isinstance(curve, pd.DataFrame)
     assert curve["items"].tolist() == [2, 4]

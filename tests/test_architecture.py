@@ -13,17 +13,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fewmasks"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-LIGHT = ("query", "io", "loop", "project", "pool", "types", "config", "cli")
+LIGHT = ("query", "io", "loop", "project", "pool", "types", "config", "cli", "testing", "server")
 HEAVY = ("torch", "monai", "scipy", "sklearn", "pandas")
 # An optional library is imported in one file, so that one sentence says what to install.
 OPTIONAL = (
-    "nilearn", "pydicom", "rasterio", "openslide", "ray", "psycopg", "highdicom", "onnx",
+    "nilearn", "pydicom", "rasterio", "openslide", "ray", "psycopg", "highdicom", "onnx", "pytest",
+    "pwdlib", "uvicorn",
 )  # fmt: skip
 LONGEST = 60
 LONGEST_IN = {"learn/train.py": 90}  # the training loop is one story
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "base", "common", "helpers", "helper", "misc"}
-# Families of classes that other libraries make to be derived from.
-MADE_TO_DERIVE = {"Exception", "BaseModel", "DeclarativeBase", "Module"}
+# Families of classes that other libraries make to be derived from, and the one of pre-training.
+MADE_TO_DERIVE = {"Exception", "BaseModel", "DeclarativeBase", "Module", "Objective"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

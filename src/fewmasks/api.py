@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fewmasks.config import Config
+from fewmasks.config import SCRATCH
 from fewmasks.project import Import, Project, open_project
 from fewmasks.project import create as create_project
 from fewmasks.types import Kind
@@ -51,10 +51,13 @@ def simulate(
     limit: int = 20,
     seeds: int = 1,
     out: str | Path | None = None,
-    annotation: Kind = "mask",
-    config: Config | None = None,
+    annotations: Sequence[Kind] = ("mask",),
+    starts: Sequence[str] = (SCRATCH,),
 ) -> "pd.DataFrame":
     """The whole loop with the reference masks as annotator; the frame has curve.csv's columns.
+
+    Every strategy is run from every start and with every kind of annotation, at the settings of
+    `project.config`.
 
     Called again with the same arguments it goes on where it was stopped, or reads what is there.
     """
@@ -67,7 +70,8 @@ def simulate(
         rounds=rounds,
         limit=limit,
         seeds=seeds,
-        annotation=annotation,
-        config=config or project.config,
+        annotations=tuple(annotations),
+        starts=tuple(starts),
+        config=project.config,
     )
     return run(project, plan, Path(out) if out else default_out(project, plan))

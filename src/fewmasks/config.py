@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,12 @@ Network = Literal["unet", "resnet18", "resnet34", "resnet50"]
 Precision = Literal["auto", "fp32", "bf16"]
 Method = Literal["byol", "group", "cluster", "dense"]
 """Of self-supervision."""
+METHODS: tuple[Method, ...] = get_args(Method)
+RelationName = Literal["neighbour", "volume", "group4", "group3", "group2", "patient"]
+"""The next slice, the same file, the same first four ... two group keys, the same first one."""
+SCRATCH, IMAGENET = "scratch", "imagenet"
+STARTS = (SCRATCH, *METHODS, IMAGENET)
+"""Names of where a training may start; a file of weights is one too."""
 
 
 class Section(BaseModel):
@@ -57,7 +63,7 @@ class PretrainConfig(Section):
     """How a network learns from items without labels."""
 
     method: Method = "dense"
-    iterations: int = Field(2000, ge=1)
+    iterations: int = Field(500, ge=1)
     """Training steps, where `epochs` says nothing."""
     epochs: int | None = Field(None, ge=1)
     """How often every item is seen."""
@@ -78,6 +84,13 @@ class PretrainConfig(Section):
     """Of BYOL's target network at the start; it rises to 1."""
     temperature: float = Field(0.5, gt=0)
     """Of the contrastive losses."""
+    clusters: int | None = Field(None, ge=2)
+    """Of the clustering pretext; by default sqrt(n / 2) for n items, 2 to 64."""
+    relations: dict[RelationName, Annotated[float, Field(ge=0)]] = {"volume": 0.35, "patient": 0.05}
+    """Which items group contrast pulls together, and the weight of each beside NT-Xent's 1; the
+    whole table is replaced by the one given, and {} is NT-Xent alone."""
+    spare_mates: bool = False
+    """Whether NT-Xent leaves group mates out of the negatives, and so does not push them apart."""
 
 
 class QueryConfig(Section):
@@ -86,6 +99,9 @@ class QueryConfig(Section):
     strategy: str = "clasp-pe"
     uncertainty: str = "entropy"
     """The score that strategies get under the name `uncertainty`."""
+    embedding: str = "model"
+    """What strategies get under the name `embedding`: `model` (the one trained last), `thumbnail`
+    (the picture itself), a start (byol, group, cluster, dense, imagenet), or a start file."""
     group_cap: int | None = Field(None, ge=1)
     """At most so many picks of one group in a round."""
 

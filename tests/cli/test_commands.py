@@ -93,7 +93,9 @@ MISTAKES = {
     "unknown strategy": ("simulate {p} --strategy guess", "no strategy 'guess'"),
     "pool too small": ("simulate {p} --strategy random --limit 5", "5 rounds of 5 are 25 items"),
     "round of nothing": ("simulate {p} --strategy random --limit 0", "--limit: must be at least 1"),
-    "unknown start": ("simulate {p} --strategy random --start byol", "--start"),
+    "unknown start": ("simulate {p} --strategy random --start moco", "--start: moco is neither"),
+    "unknown kind": ("simulate {p} --strategy random --annotation x", "--annotation: no kind 'x'"),
+    "start of no training": ("train {p} --start byol", "nothing is pre-trained with byol"),
     "out is a file": (
         "simulate {p} --strategy random --limit 1 --out {f}/file.txt", "{f}/file.txt: ",
     ),

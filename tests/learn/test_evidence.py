@@ -7,14 +7,26 @@ from tests.learn import made
 from tests.learn.made import quick
 
 from fewmasks.io.cache import PixelCache
-from fewmasks.learn.evidence import GRADIENTS, OFFERED, gather
+from fewmasks.learn import deal, vaal
+from fewmasks.learn.core_gcn import graph_embedding
+from fewmasks.learn.evidence import (
+    GRADIENTS,
+    LEARNT,
+    OFFERED,
+    STREAMED,
+    THUMBNAILS,
+    Known,
+    gather,
+    learn,
+)
 from fewmasks.learn.model import Model
 from fewmasks.learn.predict import forward, frames_of
 from fewmasks.learn.train import fit, prepare
+from fewmasks.nn.graph import HIDDEN
 from fewmasks.nn.segmenter import UNET_CHANNELS
 from fewmasks.nn.uncertainty import SCORES
 from fewmasks.query import score as reference
-from fewmasks.types import Item
+from fewmasks.types import UNKNOWN, Item, Label
 
 ENSEMBLES = ("snapshots", "bootstrap", "dropout")
 SHAPES = [(32, 32), (20, 32), (32, 18)]
@@ -36,17 +48,18 @@ def model(request, pool) -> Model:
 def everything(model: Model, pool, order=None, seed: int = 0) -> dict[str, np.ndarray]:
     cache, items, _ = pool
     items = items if order is None else [items[n] for n in order]
-    return gather(model, cache, items, np.arange(len(items)), sorted(OFFERED), seed)
+    return gather(model, cache, items, np.arange(len(items)), sorted(STREAMED), seed)
 
 
 def test_all_that_is_offered_is_there_and_finite(model, pool):
     found = everything(model, pool)
-    assert set(found) == OFFERED == {*SCORES, *GRADIENTS, "embedding", "thumbnail"}
+    assert set(found) == STREAMED == {*SCORES, *GRADIENTS, "embedding", *THUMBNAILS}
     for values in found.values():
         assert len(values) == N
         assert np.isfinite(values).all()
     assert found["embedding"].shape == (N, UNET_CHANNELS[4])
     assert found["thumbnail"].shape == (N, 256)
+    assert found["thumbnail_32"].shape == (N, 1024)
     assert found["class_share"].shape == (N, 2)
     assert found["gradient_img"].shape == found["gradient_seg"].shape == (N, 2)
     assert found["badge_error"].shape == (N, 2)
@@ -57,7 +70,7 @@ def test_items_one_by_one_give_the_same(model, pool):
     cache, items, _ = pool
     together = everything(model, pool)
     for row in range(N):
-        alone = gather(model, cache, items, np.array([row]), sorted(OFFERED))
+        alone = gather(model, cache, items, np.array([row]), sorted(STREAMED))
         for name, values in alone.items():
             np.testing.assert_allclose(values[row], together[name][row], atol=1e-5, err_msg=name)
 
@@ -172,3 +185,117 @@ def test_another_seed_draws_other_dropouts(pool):
     one, other = everything(model, pool), everything(model, pool, seed=1)
     assert (one["bald"] != other["bald"]).all()
     assert np.array_equal(one["embedding"], other["embedding"])
+
+
+# What is learnt from the labelled items
+
+LABELLED, UNLABELLED = np.array([9, 2, 4]), np.array([0, 1, 5, 7])
+"""Rows 3, 6, 8 and 10 belong to neither side."""
+
+
+@pytest.fixture(scope="module")
+def plain(pool) -> Model:
+    """A model whose seed the small networks take over; a few steps suffice."""
+    cache, items, labels = pool
+    card = prepare(cache, items, made.CLASSES, quick(members=1))
+    return fit(card, cache, items[:4], labels[:4], seed=5)
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr(deal, "STEPS", 3)
+    monkeypatch.setattr(vaal, "STEPS", 3)
+
+
+def known_of(pool, labels=None) -> Known:
+    stored = [pool[2][row] for row in LABELLED]
+    return Known(LABELLED, UNLABELLED, lambda: iter(stored if labels is None else labels))
+
+
+def learnt(model: Model, pool, names=LEARNT, known=None, report=lambda *said: None):
+    return learn(model, pool[0], pool[1], known or known_of(pool), sorted(names), report)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_learnt_evidence_lies_at_the_rows_it_is_about(plain, pool):
+    found = learnt(plain, pool, OFFERED)
+    assert set(found) == LEARNT == OFFERED - STREAMED
+    assert found["gcn_embedding"].shape == (N, HIDDEN)
+    assert found["known_pixels"].shape == (N, 1024)
+    for name, rows in {
+        "gcn_embedding": np.sort([*LABELLED, *UNLABELLED]),
+        "novelty": UNLABELLED,
+        "difficulty": UNLABELLED,
+    }.items():
+        there = np.isfinite(found[name]).reshape(N, -1).all(axis=1)
+        assert np.flatnonzero(there).tolist() == rows.tolist(), name
+    assert np.flatnonzero(found["known_pixels"].any(axis=1)).tolist() == sorted(LABELLED.tolist())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_learnt_evidence_twice_and_with_the_sides_in_another_order(plain, pool):
+    """The order of labelling is not the order of the rows; features follow the rows."""
+    once, again = learnt(plain, pool), learnt(plain, pool)
+    turned = Known(
+        LABELLED[::-1], UNLABELLED[::-1], lambda: [pool[2][row] for row in LABELLED[::-1]]
+    )
+    other = learnt(plain, pool, {"gcn_embedding", "known_pixels"}, turned)
+    for name, values in once.items():
+        np.testing.assert_array_equal(values, again[name], err_msg=name)
+    for name, values in other.items():
+        np.testing.assert_array_equal(values, once[name], err_msg=name)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_features_of_the_graph_are_those_of_the_embedding_of_each_row(plain, pool):
+    rows = np.sort([*LABELLED, *UNLABELLED])
+    points = gather(plain, pool[0], pool[1], rows, ["embedding"])["embedding"][rows]
+    side = np.isin(rows, LABELLED)
+    expected = graph_embedding(points, side, plain.card.seed, plain.device)
+    found = learnt(plain, pool, {"gcn_embedding"})["gcn_embedding"][rows]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_labels_are_read_only_where_evidence_needs_them(plain, pool):
+    def refuse():
+        raise AssertionError("nobody needs labels here")
+
+    learnt(plain, pool, {"gcn_embedding", "novelty"}, Known(LABELLED, UNLABELLED, refuse))
+    assert learnt(plain, pool, {"entropy"}, Known(LABELLED, UNLABELLED, refuse)) == {}
+    nothing_open = Known(LABELLED, UNLABELLED[:0], refuse)
+    assert learnt(plain, pool, LEARNT, nothing_open) == {}
+
+
+def test_cells_are_known_where_a_label_says_anything(plain, pool):
+    """The first labelled row (9) is 32 pixels square and fills its frame: a cell is a pixel."""
+    mask = np.full((32, 32), UNKNOWN, np.uint8)
+    mask[3, 4], mask[31, 0] = 0, 1
+    labels = [Label(pool[1][9].id, "scribble", mask, 1.0, "ann")]
+    labels += [pool[2][row] for row in LABELLED[1:]]
+    found = learnt(plain, pool, {"known_pixels"}, known_of(pool, labels))["known_pixels"]
+    assert np.flatnonzero(found[9]).tolist() == [3 * 32 + 4, 31 * 32]
+    height, width = SHAPES[2 % 3]
+    assert found[2].sum() == height * width  # all of the picture, none of its padding
+
+
+@pytest.mark.usefixtures("hasty")
+def test_learning_leaves_the_model_and_the_callers_chance_alone(plain, pool):
+    before = {name: t.clone() for name, t in plain.network.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    learnt(plain, pool)
+    assert torch.equal(torch.rand(2), expected)
+    assert all(torch.equal(before[name], t) for name, t in plain.network.state_dict().items())
+    assert not any(module.training for module in plain.network.modules())
+    assert not any(p.grad is not None for p in plain.network.parameters())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_learning_is_reported(plain, pool):
+    heard: list[str] = []
+    learnt(plain, pool, report=lambda what, done, of: heard.append(what))
+    assert list(dict.fromkeys(heard)) == [
+        "looking at the pool", "telling labelled items apart", "learning errors",
+    ]  # fmt: skip

@@ -28,4 +28,5 @@ def test_a_project_that_moves_to_another_machine_is_tried_there(tmp_path, monkey
     monkeypatch.setattr(precision, "_processor", lambda: "abacus")
     monkeypatch.setattr(precision, "choose_precision", lambda device: "fp32")
     assert settled_precision(CPU, tmp_path) == "fp32"
-    assert sorted(json.loads((tmp_path / "precision.json").read_text()).values()) == ["bf16", "fp32"]
+    settled = json.loads((tmp_path / "precision.json").read_text())
+    assert sorted(settled.values()) == ["bf16", "fp32"]

@@ -102,7 +102,10 @@ def test_the_first_round_is_random_and_said_to_be(fresh):
     said = []
     asked = session.next_round(fresh, "entropy", limit=3, say=said.append)
     assert asked.strategy == "random"
-    assert said == ["no labels yet, and entropy needs a trained model: this first round is random"]
+    assert said == [
+        f"no labels yet, and entropy needs a trained model: this first round is random; after "
+        f"`fewmasks pretrain {fresh.folder}` it would be of typical items"
+    ]
     assert [pick.item for pick in fresh.open_picks()] == [pick.item for pick in asked.picks]
     assert fresh.rounds() == [asked]
     assert asked.config["learn"]["size"] == 32

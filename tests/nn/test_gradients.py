@@ -1,10 +1,13 @@
 """Closed-form gradients of the last layer against autograd and the worked numbers."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
+from fewmasks.nn import gradients
 from fewmasks.nn.gradients import badge_factors, image_gradient, pixel_gradient
 
 PROBS = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]])
@@ -106,3 +109,44 @@ def test_items_do_not_touch_each_other():
     flipped = [t.flip(0) for t in (features, logits, valid)]
     for function in (image_gradient, pixel_gradient):
         torch.testing.assert_close(function(*flipped), function(features, logits, valid).flip(0))
+
+
+@pytest.mark.parametrize("pixels", [1, 12, 40, 10**6])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_parts_and_layouts_leave_the_gradients_alone(monkeypatch, pixels, layout, kernel):
+    """However many rows or items a part has: those of one item in one part."""
+    _, features, logits, valid = random_net(kernel, True)
+    monkeypatch.setitem(gradients.PIXELS, "cpu", 10**6)
+    functions = [
+        partial(image_gradient, kernel=kernel),
+        partial(image_gradient, kernel=kernel, loss="ce+dice"),
+        partial(pixel_gradient, kernel=kernel),
+        lambda *given: torch.cat(badge_factors(*given), dim=1),
+    ]
+    whole = [
+        torch.cat([f(*(t[i : i + 1] for t in (features, logits, valid))) for i in range(2)])
+        for f in functions
+    ]
+    monkeypatch.setitem(gradients.PIXELS, "cpu", pixels)
+    laid = [t.contiguous(memory_format=layout) for t in (features, logits)]
+    for f, expected in zip(functions, whole, strict=True):
+        torch.testing.assert_close(f(*laid, valid), expected)
+
+
+def test_of_equal_classes_the_first_is_the_prediction():
+    logits = torch.tensor([0.0, 2.0, 2.0, 2.0]).reshape(1, 4, 1, 1)
+    valid = torch.ones(1, 1, 1, dtype=torch.bool)
+    found = pixel_gradient(torch.ones(1, 2, 1, 1), logits, valid, reduce="sum")[0]
+    assert (found > 0).tolist() == [False, True, False, False]
+    probs = logits.flatten().softmax(0)
+    expected = 2 * ((probs - torch.tensor([0.0, 1, 0, 0])) ** 2).sum()
+    torch.testing.assert_close(found[1], expected)
+
+
+def test_an_item_without_a_valid_pixel_has_no_gradient():
+    features, logits, valid = two_pixels()
+    for loss in ("ce", "ce+dice"):
+        assert (image_gradient(features, logits, ~valid, loss=loss) == 0).all()
+    assert (pixel_gradient(features, logits, ~valid) == 0).all()
+    assert all((factor == 0).all() for factor in badge_factors(features, logits, ~valid))

@@ -56,10 +56,10 @@ def test_typical_takes_the_densest_point_of_each_blob():
         assert pick == mates[mean.argmin()]
 
 
-def test_typicality_counts_the_neighbours_of_an_item_and_not_itself():
+def testtypicality_counts_the_neighbours_of_an_item_and_not_itself():
     points, _ = blobs([30])
     distance = np.sort(cdist(points, points), axis=1)[:, 1:16]
-    typicality = module._typicality(
+    typicality = module.typicality(
         lambda rows: points[rows], np.arange(30), np.random.default_rng(0)
     )
     assert typicality == pytest.approx(1 / (distance.mean(axis=1) + 1e-5))

@@ -9,6 +9,7 @@ from fewmasks.query.distance import (
     nearest_of_rows,
     outer_products,
     reader,
+    sketch,
     squared_distances,
 )
 
@@ -63,3 +64,23 @@ def test_a_reader_shifts_all_rows_alike_and_widens_half_precision():
     assert read(np.arange(2)).dtype == np.float32
     shift = read(np.arange(60)) - half
     assert shift == pytest.approx(np.tile(shift[:1], (60, 1)), abs=1e-6)
+
+
+@pytest.mark.parametrize("axes", [1, 3, 9])
+def test_sketches_are_never_farther_apart_than_rows_nor_much_nearer(axes):
+    rows = np.array([9, 3, 50, *range(20, 40)])
+    short = sketch(X, rows, axes)
+    assert short.shape == (23, min(axes, 5) + 1)
+    least, exact = cdist(short, short, "sqeuclidean"), cdist(X[rows], X[rows], "sqeuclidean")
+    room = 4 * np.outer(short[:, -1], short[:, -1])
+    assert (least <= exact + 1e-9).all()
+    assert (exact <= least + room + 1e-9).all()
+    if axes >= 5:
+        assert least == pytest.approx(exact)
+
+
+def test_a_sketch_takes_the_widest_direction():
+    line = np.outer(np.arange(30.0), [3, 4]) + 0.01 * np.random.default_rng(0).normal(size=(30, 2))
+    short = sketch(line, np.arange(30), 1)
+    assert np.abs(np.diff(short[:, 0])) == pytest.approx(np.full(29, 5), abs=0.1)
+    assert short[:, 1] == pytest.approx(np.zeros(30), abs=0.1)

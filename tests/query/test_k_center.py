@@ -1,3 +1,6 @@
+import json
+import subprocess
+import sys
 from itertools import combinations
 
 import numpy as np
@@ -102,3 +105,37 @@ def test_asking_for_more_or_nothing():
     assert sorted(k_center(points, np.array([0]), np.array([4, 2]), 9).tolist()) == [2, 4]
     assert k_center(points, np.array([0]), np.array([4, 2]), 0).tolist() == []
     assert k_center(points, NONE, NONE, 3).tolist() == []
+
+
+CAPPED = """
+import resource, sys
+import numpy as np
+from fewmasks.query.k_center import k_center
+
+points = np.memmap(sys.argv[1], np.float32, "r", shape=(200_000, 512))
+centres, rows = np.array([0]), np.arange(1, 200_000)
+k_center(points[:100], centres, rows[:99], 2)  # BLAS takes its own memory on the first call
+with open("/proc/self/status") as status:
+    taken = next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (taken + (200 << 20),) * 2)
+try:
+    np.ones_like(points)
+except MemoryError:
+    print(k_center(points, centres, rows, 20).tolist())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory like that")
+def test_a_file_of_400_mb_is_searched_in_200_mib_of_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(200_000, 512)).astype(np.float32)
+    points[::1000] *= 1 + np.arange(1, 201)[:, None] / 100  # no two are as far as each other
+    points.tofile(tmp_path / "embedding.f4")
+    command = [sys.executable, "-c", CAPPED, str(tmp_path / "embedding.f4")]
+    capped = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    nearest, picks = ((points - points[0]) ** 2).sum(axis=1), []
+    while len(picks) < 20:
+        picks.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, ((points - points[picks[-1]]) ** 2).sum(axis=1))
+    assert json.loads(capped.stdout) == picks

@@ -69,3 +69,49 @@ def test_95_percent_of_the_balls_of_the_pure_radius_stay_in_their_cluster():
 
 def test_one_cluster_has_no_radius():
     assert pure_radius(np.ones((20, 2)), np.arange(20), 3, np.random.default_rng(0)) == np.inf
+
+
+def low_rank(kind):
+    """Points near a subspace, as encoders give them: sketches decide almost every pair."""
+    rng = np.random.default_rng(0)
+    if kind == "whole numbers":  # balls of many radii end exactly at items
+        return (rng.integers(0, 3, size=(500, 6)) @ np.eye(6, 80)).astype(np.float32)
+    points = rng.normal(size=(500, 8)) @ rng.normal(size=(8, 80)) + rng.normal(size=(500, 80)) / 9
+    if kind == "outlier":
+        points[7] *= 1e4
+    return (points + 1000 * (kind == "far from the origin")).astype(np.float32)
+
+
+@pytest.mark.parametrize("most_pairs", [10**9, 0], ids=["graph", "no graph"])
+@pytest.mark.parametrize("kind", ["low rank", "outlier", "far from the origin", "whole numbers"])
+def test_sketches_and_rounding_leave_the_definition_alone(monkeypatch, kind, most_pairs):
+    monkeypatch.setattr(module, "MOST_PAIRS", most_pairs)
+    monkeypatch.setattr(module, "MOST_UNDECIDED", 0.2)
+    points, rows = low_rank(kind), np.arange(500)
+    radius = 2**0.5 if kind == "whole numbers" else np.quantile(cdist(points, points), 0.05)
+    slow = by_definition(points, rows, NONE, 30, radius)
+    assert prob_cover(points, rows, NONE, 30, radius)[: len(slow)].tolist() == slow
+    assert module._balls(points, rows, radius).short(rows[:1]).shape[1] == 32 + 2
+
+
+def test_coordinates_that_no_sketch_holds_are_all_read():
+    points = np.random.default_rng(0).normal(size=(500, 80))
+    radius = float(np.quantile(cdist(points, points), 0.05))
+    assert module._balls(points, np.arange(500), radius).short(np.arange(1)).shape[1] == 80 + 2
+    slow = by_definition(points, np.arange(500), NONE, 30, radius)
+    assert prob_cover(points, np.arange(500), NONE, 30, radius)[: len(slow)].tolist() == slow
+
+
+def test_nothing_to_pick():
+    assert prob_cover(LINE, NONE, NONE, 3, 0.15).tolist() == []
+    assert prob_cover(LINE, np.arange(6), NONE, 0, 0.15).tolist() == []
+
+
+@pytest.mark.parametrize("side", [1 - 1e-12, 1 + 1e-12], ids=["outside", "inside"])
+def test_pairs_at_the_radius_are_decided_in_double_precision(side):
+    points = np.random.default_rng(0).normal(size=(60, 80)).astype(np.float32)
+    exact = cdist(points.astype(np.float64), points.astype(np.float64))
+    for other in range(1, 60):
+        radius = float(exact[0, other] * side)
+        near = module._near(module._balls(points, np.arange(60), radius), np.array([0]))
+        assert sorted(near.tolist()) == np.flatnonzero(exact[0] < radius).tolist()

@@ -86,3 +86,24 @@ def test_only_candidates_are_drawn_and_all_when_asked():
     some = np.array([3, 50, 7, 100])
     assert sorted(kmeans_plus_plus(blobs(), some, 9, rng).tolist()) == [3, 7, 50, 100]
     assert kmeans_plus_plus(blobs(), some, 0, rng).tolist() == []
+
+
+@pytest.mark.parametrize("cold", [True, False], ids=["cold", "warm"])
+def test_greedy_picks_are_the_same_with_and_without_sketches(monkeypatch, cold):
+    rng = np.random.default_rng(0)
+    points = blobs(1000) @ rng.normal(size=(4, 160)) + 0.05 * rng.normal(size=(1000, 160)) + 7
+    rows, centres = np.arange(10, 990), None if cold else np.array([0, 999])
+
+    def picks():
+        rng = np.random.default_rng(1)
+        return kmeans_plus_plus(points.astype(np.float32), rows, 60, rng, centres, trials=6)
+
+    looked_at = []
+    slow = seeding._weights_after
+    monkeypatch.setattr(
+        seeding, "_weights_after", lambda *a: (looked_at.append(len(a[3])), slow(*a))[1]
+    )
+    with_sketches = picks()
+    assert np.mean(looked_at[20:]) < 0.5 * len(rows)
+    monkeypatch.setattr(seeding, "AXES", 1000)
+    assert with_sketches.tolist() == picks().tolist()

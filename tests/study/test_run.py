@@ -124,9 +124,36 @@ def test_volumes_are_simulated_slice_by_slice(tmp_path):
 
 
 def test_scribbles_cost_a_fifteenth(project, tmp_path):
-    curve = simulate(project, plan_of("random", rounds=2, annotation="scribble"), tmp_path / "out")
+    curve = simulate(
+        project, plan_of("random", rounds=2, annotations=("scribble",)), tmp_path / "out"
+    )
     assert curve["seconds"].tolist() == [8.0, 16.0]
     assert set(curve["annotation"]) == {"scribble"}
+
+
+def test_starts_and_annotations_are_crossed_and_share_the_start_set(project, tmp_path):
+    """What is not pre-trained yet is pre-trained first, once."""
+    fast = Config().with_settings([*made.FAST, "pretrain.iterations=2", "pretrain.batch=4"])
+    crossed = {"starts": ("scratch", "byol"), "annotations": ("mask", "scribble")}
+    plan = plan_of("random", rounds=2, config=fast, **crossed)
+    heard = []
+    curve = simulate(
+        project, plan, tmp_path / "out", report=lambda what, done, of: heard.append(what)
+    )
+    arms = set(curve[["start", "annotation"]].itertuples(index=False, name=None))
+    assert arms == {(start, kind) for start in plan.starts for kind in plan.annotations}
+    picks = pd.read_csv(tmp_path / "out" / "picks.csv")
+    first = picks[picks["round"] == 0].groupby(["start", "annotation"])["item"].apply(tuple)
+    assert first.nunique() == 1
+    assert "pre-training with byol" in heard
+    assert any(what.startswith("seed 0, random, from byol, scribbles: round 1") for what in heard)
+    weights = project.folder / "starts" / "byol.safetensors"
+    before = weights.read_bytes()
+    weights.write_bytes(before[:-4] + b"\0\0\0\1")
+    with pytest.raises(ProjectError, match="the weights are others than when"):
+        simulate(project, plan, tmp_path / "out")
+    weights.write_bytes(before)
+    assert simulate(project, plan, tmp_path / "out").equals(curve)
 
 
 def test_labels_of_people_do_not_leak_into_a_simulation(project, done, tmp_path):
@@ -226,7 +253,7 @@ def test_lost_results_are_written_again(project, done, tmp_path):
 @pytest.mark.parametrize("content", [b"", b'{"numb', b"\xff\xfe", b"[1]"])
 def test_a_damaged_record_is_named(name, content, project, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
-    damaged = out / "rounds" / "seed-1" / "entropy" / name
+    damaged = out / "rounds" / "seed-1" / "scratch-mask" / "entropy" / name
     damaged.write_bytes(content)
     with pytest.raises(ProjectError, match=rf"{damaged}: damaged.*delete {damaged.parent}"):
         simulate(project, plan_of(seeds=2), out)
@@ -243,14 +270,18 @@ def test_a_damaged_plan_is_named(content, project, done, tmp_path):
         simulate(project, plan_of(seeds=2), out)
 
 
+def nothing(what, done, of):
+    """A report that nobody hears."""
+
+
 def test_precision_and_threads_are_settled_once(project, done, tmp_path):
     stored = json.loads((done / "run.json").read_text())
     assert stored["config"]["learn"]["precision"] == "fp32"
     assert stored["threads"] == 1  # as many as torch takes in this process, over four chains
     config = Config().with_settings([*made.FAST, "learn.precision=auto"])
-    agreed = run._agree(project, plan_of(config=config), tmp_path)
+    agreed = run._agree(project, plan_of(config=config), tmp_path, nothing)
     assert agreed.config.learn.precision in ("fp32", "bf16")
-    assert run._agree(project, plan_of(config=config), tmp_path) == agreed
+    assert run._agree(project, plan_of(config=config), tmp_path, nothing) == agreed
 
 
 # What is refused
@@ -266,7 +297,8 @@ def names(value) -> str:
     [
         ({"rounds": 4}, "another rounds (3, now 4)"),
         ({"limit": 1}, "another limit (2, now 1)"),
-        ({"annotation": "scribble"}, "another annotation (mask, now scribble)"),
+        ({"annotations": ("scribble",)}, "another annotations (mask, now scribble)"),
+        ({"starts": ("byol",)}, "another starts (scratch, now byol)"),
         ({"strategies": ("random",)}, "another strategies (random,entropy, now random)"),
         (
             {"config": Config().with_settings([*made.FAST, "learn.batch=3"])},
@@ -300,7 +332,7 @@ def test_another_project_in_the_same_folder_is_refused(project, done, tmp_path):
         ({"rounds": 0}, "--rounds: must be at least 1 (0)"),
         ({"limit": 0}, "--limit: must be at least 1 (0)"),
         ({"seeds": 0}, "--seeds: must be at least 1 (0)"),
-        ({"start": "byol"}, "--start: 'byol' is not there yet"),
+        ({"starts": ("moco",)}, "--start: moco is neither a file nor one of scratch, byol"),
         ({"limit": 11}, "--limit: 11 items a round, but the training side has 10"),
         ({"rounds": 6}, "--rounds: 6 rounds of 2 are 12 items, but the training side has 10; "
                         "ask for --rounds 5 or --limit 1 at most"),
@@ -351,16 +383,21 @@ ALL = [f"p{k:02d}" for k in range(12)]
     [
         ([(item, "mask") for item in ALL], "mask", "no reference masks on the test side"),
         ([("p03", "mask")], "mask", "p03: no reference mask"),
-        ([("p04", "scribble")], "scribble", "p04: no reference scribble"),
-        ([(item, "scribble") for item in ALL], "scribble", "p00: no reference scribble"),
+        ([("p04", "scribble"), ("p04", "mask")], "scribble", "p04: neither a reference scribble"),
     ],
-    ids=["no mask", "one mask lacks", "one scribble lacks", "no scribble"],
+    ids=["no mask", "one mask lacks", "one has neither"],
 )
 def test_an_oracle_without_answers_is_refused(lacking, annotation, words, tmp_path):
     project = project_without(tmp_path, *lacking)
     with pytest.raises(ProjectError, match=words):
-        simulate(project, plan_of(annotation=annotation), tmp_path / "out")
+        simulate(project, plan_of(annotations=(annotation,)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_scribbles_that_were_not_given_are_drawn_in_the_masks(tmp_path):
+    project = project_without(tmp_path, *((item, "scribble") for item in ALL))
+    curve = simulate(project, plan_of("random", annotations=("scribble",)), tmp_path / "out")
+    assert curve["dice"].notna().all()
 
 
 def test_test_items_without_reference_do_not_count(tmp_path):

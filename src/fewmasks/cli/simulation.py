@@ -7,6 +7,7 @@ import typer
 
 from fewmasks.cli.progress import progress
 from fewmasks.cli.work import Folder, Settings
+from fewmasks.errors import ConfigError
 
 
 def simulate(
@@ -15,9 +16,15 @@ def simulate(
     rounds: Annotated[int, typer.Option(help="Rounds, the random start set included.")] = 5,
     limit: Annotated[int, typer.Option(help="Items labelled in each round.")] = 20,
     seeds: Annotated[int, typer.Option(help="Repetitions; strategies are paired by seed.")] = 1,
-    start: Annotated[Literal["scratch"], typer.Option(help="Where trainings start.")] = "scratch",
+    start: Annotated[
+        str,
+        typer.Option(
+            help="Where trainings start: scratch, byol, group, cluster, dense, imagenet or a "
+            "FILE of weights; several joined by commas. What is missing is pre-trained first."
+        ),
+    ] = "scratch",
     annotation: Annotated[
-        Literal["mask", "scribble"], typer.Option(help="What the oracle answers with.")
+        str, typer.Option(help="What the oracle answers with: mask, scribble, or both by a comma.")
     ] = "mask",
     iterations: Annotated[int | None, typer.Option(help="Training steps in every round.")] = None,
     out: Annotated[
@@ -35,20 +42,38 @@ def simulate(
     opened = open_project(project)
     changes = [*(settings or []), *([f"learn.iterations={iterations}"] if iterations else [])]
     plan = Plan(
-        strategies=tuple(name.strip() for name in strategy.split(",")),
+        strategies=names_in(strategy),
         rounds=rounds,
         limit=limit,
         seeds=seeds,
-        annotation=annotation,
-        start=start,
+        annotations=kinds_of(annotation),
+        starts=names_in(start),
         config=opened.config.with_settings(changes),
     )
     folder = out or default_out(opened, plan)
     with progress() as report:
         curve = run(opened, plan, folder, workers, report)
-    table = curve.groupby(["strategy", "items"], sort=False)["dice"].agg(["mean", "std", "count"])
+    differ = [name for name in ("start", "annotation") if curve[name].nunique() > 1]
+    table = curve.groupby([*differ, "strategy", "items"], sort=False)["dice"].agg(
+        ["mean", "std", "count"]
+    )
     typer.echo(table.round(4).to_string())
     typer.echo(f"next: open {folder / 'report.html'}")
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names joined by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def kinds_of(text: str) -> tuple[Literal["mask", "scribble"], ...]:
+    """Kinds of annotation joined by commas."""
+    known: dict[str, Literal["mask", "scribble"]] = {"mask": "mask", "scribble": "scribble"}
+    names = names_in(text)
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"--annotation: no kind {name!r}; use mask, scribble or both")
+    return tuple(known[name] for name in names)
 
 
 COMMANDS = (simulate,)

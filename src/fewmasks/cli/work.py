@@ -93,19 +93,48 @@ def info(
     _print_summary(summary)
 
 
-def train(
+def pretrain(
     project: Folder,
-    weights: Annotated[
-        Path | None, typer.Option(help="Encoder weights to start from (.safetensors or .pth).")
+    method: Annotated[
+        Literal["byol", "group", "cluster", "dense"] | None,
+        typer.Option(help="How to learn; the default is the setting pretrain.method."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often every training item is seen.")
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Train a model on all labels, from scratch, and score it on the test side."""
+    """Learn from the training items without labels; goes on where it was stopped."""
+    opened = _open(project, [*(settings or []), *([f"pretrain.epochs={epochs}"] if epochs else [])])
+    from fewmasks.pretrain import session  # after it, so that a wrong folder is named at once
+    from fewmasks.pretrain.probe import probe
+
+    with progress() as report:
+        made = session.pretrain(opened, method, report=report)
+        found = probe(opened, made.path, report=report)
+    typer.echo(f"pre-trained with {made.method}: {made.iterations} steps in {made.seconds:.0f} s")
+    typer.echo(found.sentence())
+    start = made.method if found.helps else "scratch"
+    typer.echo(f"next: fewmasks train {project} --start {start}")
+
+
+def train(
+    project: Folder,
+    start: Annotated[
+        str,
+        typer.Option(
+            help="Where to start: scratch, byol, group, cluster, dense, imagenet, or a FILE of "
+            "weights (.safetensors or .pth)."
+        ),
+    ] = "scratch",
+    settings: Settings = None,
+) -> None:
+    """Train a model on all labels and score it on the test side."""
     opened = _open(project, settings)
     from fewmasks.learn import session  # after it, so that a wrong folder is named at once
 
     with progress() as report:
-        scores = session.train(opened, weights, report)
+        scores = session.train(opened, start, report)
     if scores is None:
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:
@@ -122,6 +151,10 @@ def next_(
     minutes: Annotated[
         float | None, typer.Option(help="How many minutes of labelling to fill.")
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(metavar="ITEM", help="Ask for what looks most like this training item."),
+    ] = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
@@ -129,10 +162,14 @@ def next_(
     opened = _open(project, settings)
     from fewmasks.learn import session  # after it, so that a wrong folder is named at once
 
+    if like is not None and strategy is not None:
+        raise ConfigError("next: both --like and --strategy are given; give one")
     with progress() as report:
-        asked = session.next_round(
-            opened, strategy, limit, minutes, lambda line: typer.echo(line, err=True), report
-        )
+        say = partial(typer.echo, err=True)
+        if like is None:
+            asked = session.next_round(opened, strategy, limit, minutes, say, report)
+        else:
+            asked = session.next_like(opened, like, limit, minutes, say, report)
     picks = [
         {"item": pick.item, "reason": pick.reason, "audit": pick.audit} for pick in asked.picks
     ]
@@ -217,7 +254,7 @@ def predict(
     typer.echo(f"{len(written)} masks written to {out}")
 
 
-COMMANDS = (create, info, train, next_, label, predict)
+COMMANDS = (create, info, pretrain, train, next_, label, predict)
 
 
 def _open(folder: Path, settings: list[str] | None) -> Any:

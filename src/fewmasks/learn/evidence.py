@@ -1,31 +1,40 @@
 """All that a strategy may ask of a model, from one streamed pass over the pool."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
 from fewmasks.io.cache import PixelCache
-from fewmasks.learn.data import Frames
+from fewmasks.learn.core_gcn import graph_embedding
+from fewmasks.learn.data import Frames, mask_to_frame
+from fewmasks.learn.deal import difficulty
 from fewmasks.learn.model import Model, seeded, state_on
 from fewmasks.learn.predict import BATCH, forward, frames_of
+from fewmasks.learn.vaal import novelty
 from fewmasks.nn.gradients import badge_factors, image_gradient, pixel_gradient
 from fewmasks.nn.segmenter import bottleneck_of, head_of
 from fewmasks.nn.uncertainty import SCORES, uncertainty
-from fewmasks.types import Item, Rows
+from fewmasks.types import UNKNOWN, Item, Label, Rows
 
-THUMBNAIL = 16
-"""Side of the raw thumbnail that serves as a model-free embedding."""
+THUMBNAILS = {"thumbnail": 16, "thumbnail_32": 32}
+"""Raw pictures that serve without a model, and their side."""
 
 GRADIENTS = frozenset({"gradient_img", "gradient_seg", "badge_error", "badge_feature"})
-OFFERED = frozenset({*SCORES, *GRADIENTS, "embedding", "thumbnail"})
-"""Names of evidence that `gather` computes."""
+STREAMED = frozenset({*SCORES, *GRADIENTS, *THUMBNAILS, "embedding"})
+"""Names of evidence that `gather` computes from one item at a time."""
+LEARNT = frozenset({"gcn_embedding", "novelty", "difficulty", "known_pixels"})
+"""Names of evidence that `learn` computes from what is labelled."""
+OFFERED = STREAMED | LEARNT
+"""Names of all evidence that a model gives."""
+OF_POINTS = frozenset({*THUMBNAILS, "embedding"})
+"""What a strategy may compare with labelled items."""
 
 
 def gather(
@@ -42,7 +51,7 @@ def gather(
     Evaluation mode, no augmentation, no gradient: the model is left as it was, and an item's
     evidence does not depend on the items around it. Memory is bounded by a batch.
     """
-    wanted = frozenset(names) & OFFERED
+    wanted = frozenset(names) & STREAMED
     tables: dict[str, Float[np.ndarray, "n ..."]] = {}
     if not wanted or not len(rows):
         return {name: np.full(len(items), np.nan) for name in wanted}
@@ -59,6 +68,89 @@ def gather(
         if report is not None:
             report(min(first + size, len(rows)), len(rows))
     return tables
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is labelled, what may be asked for, and what the labels say."""
+
+    labelled: Rows
+    unlabelled: Rows
+    labels: Callable[[], Iterable[Label]]
+    """Labels of the labelled rows, in their order; read only where evidence needs them."""
+
+
+def learn(
+    model: Model,
+    images: PixelCache,
+    items: Sequence[Item],
+    known: Known,
+    names: Sequence[str],
+    report: Callable[[str, int, int], None],
+) -> dict[str, Shaped[np.ndarray, "n ..."]]:
+    """Evidence that is learnt from what is labelled; rows of neither side are NaN, or False.
+
+    The small networks behind it start from the seed of the model, which is left as it was. Empty
+    where nothing may be asked for.
+    """
+    wanted = frozenset(names) & LEARNT
+    if not wanted or not len(known.unlabelled):
+        return {}
+    seed, n = model.card.seed, len(items)
+    labelled, unlabelled = (
+        frames_of(model, images, [items[row] for row in rows])
+        for rows in (known.labelled, known.unlabelled)
+    )
+    tables: dict[str, Shaped[np.ndarray, "n ..."]] = {}
+    if "gcn_embedding" in wanted:
+        tables["gcn_embedding"] = _graph_features(model, images, items, known, report)
+    if "novelty" in wanted:
+        tables["novelty"] = np.full(n, np.nan)
+        tables["novelty"][known.unlabelled] = novelty(
+            model, labelled, unlabelled, seed, partial(report, "telling labelled items apart")
+        )
+    if "difficulty" in wanted:
+        tables["difficulty"] = np.full(n, np.nan)
+        tables["difficulty"][known.unlabelled] = difficulty(
+            model, labelled, known.labels(), unlabelled, seed, partial(report, "learning errors")
+        )
+    if "known_pixels" in wanted:
+        tables["known_pixels"] = np.zeros((n, THUMBNAILS["thumbnail_32"] ** 2), dtype=bool)
+        for row, label in zip(known.labelled, known.labels(), strict=True):
+            assert label.item == items[row].id, (label.item, items[row].id)
+            tables["known_pixels"][row] = _known_pixels(model, label)
+    return tables
+
+
+def _graph_features(
+    model: Model,
+    images: PixelCache,
+    items: Sequence[Item],
+    known: Known,
+    report: Callable[[str, int, int], None],
+) -> Float[np.ndarray, "n h"]:
+    """A table by rows of the pool throughout, so that no other number can be taken for a row."""
+    rows = np.sort(np.concatenate([known.labelled, known.unlabelled]))
+    look = partial(report, "looking at the pool")
+    points = gather(model, images, items, rows, ["embedding"], report=look)["embedding"]
+    found = graph_embedding(
+        points[rows],
+        np.isin(rows, known.labelled),
+        model.card.seed,
+        model.device,
+        partial(report, "telling labelled items apart"),
+    )
+    table = np.full((len(items), found.shape[1]), np.nan, found.dtype)
+    table[rows] = found
+    return table
+
+
+def _known_pixels(model: Model, label: Label) -> Bool[np.ndarray, " p"]:
+    """Cells of the larger thumbnail in which the label says something about any pixel."""
+    framed = mask_to_frame(label.mask, model.card.frame, model.card.config.size)
+    share = (framed != UNKNOWN).float()[None]
+    cells = functional.adaptive_max_pool2d(share, THUMBNAILS["thumbnail_32"])
+    return cells.flatten().numpy() > 0
 
 
 @dataclass(frozen=True)
@@ -87,8 +179,9 @@ def _batch_evidence(
     model: Model, frames: Frames, judges: Judges, wanted: frozenset[str], seed: int
 ) -> Iterator[tuple[str, Float[np.ndarray, "b ..."]]]:
     pixels = frames.batch(range(len(frames.items)))
-    if "thumbnail" in wanted:
-        yield "thumbnail", functional.adaptive_avg_pool2d(pixels, THUMBNAIL).flatten(1).numpy()
+    for name, side in THUMBNAILS.items():
+        if name in wanted:
+            yield name, functional.adaptive_avg_pool2d(pixels, side).flatten(1).numpy()
     scores, gradients = wanted & frozenset(SCORES), wanted & GRADIENTS
     valid = frames.valid(range(len(frames.items))).to(model.device)
     logits = _dissenting(model, judges, pixels, seed) if scores else []

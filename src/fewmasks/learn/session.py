@@ -2,34 +2,45 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from fewmasks.config import Config, CostConfig
+from fewmasks.config import SCRATCH, Config, CostConfig
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.io import open_source
 from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import PixelCache
 from fewmasks.io.regions import boxes
 from fewmasks.io.scan import scan_folders
-from fewmasks.learn.evidence import OFFERED, gather
+from fewmasks.learn.cold_start import (
+    COLD_START,
+    points_of,
+    points_without_model,
+    pretrained,
+    without_model,
+)
+from fewmasks.learn.embed import MODEL, THUMBNAIL
+from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
 from fewmasks.learn.model import Model, load_model, save_model
 from fewmasks.learn.predict import probabilities
 from fewmasks.learn.score import score
+from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
 from fewmasks.loop.cost import items_for
 from fewmasks.loop.rounds import STANDING, State, add_audit, propose
 from fewmasks.metrics import Scores
 from fewmasks.nn.uncertainty import SCORES
 from fewmasks.project import Project
+from fewmasks.query.alike import alike
 from fewmasks.query.strategies import STRATEGIES, load_strategies
 from fewmasks.query.strategy import Strategy
-from fewmasks.types import Item, Label, Round
+from fewmasks.types import Item, Label, Pick, Round
 
 Report = Callable[[str, int, int], None]
 SEED = 0
@@ -61,11 +72,13 @@ def state_of(project: Project, planned: int | None = None) -> State:
     )
 
 
-def train(project: Project, start: Path | None = None, report: Report = silent) -> Scores | None:
-    """Train on all labels from scratch, keep the model, and score it on the test side.
+def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Scores | None:
+    """Train on all labels, keep the model, and score it on the test side.
 
-    None where the test side has no reference and no audited item.
+    `start` is scratch, a method that this project was pre-trained with, imagenet, or a file. None
+    where the test side has no reference and no audited item.
     """
+    weights = find_start(project.folder, start, project.config.learn.network)
     rows = project.labelled
     if not len(rows):
         raise ProjectError(
@@ -81,7 +94,7 @@ def train(project: Project, start: Path | None = None, report: Report = silent) 
         items,
         _stored_labels(project, items),
         seed=SEED,
-        start=start,
+        start=weights,
         report=lambda done, of: report("training", done, of),
     )
     number = len(project.trainings())
@@ -92,6 +105,7 @@ def train(project: Project, start: Path | None = None, report: Report = silent) 
         {
             "path": str(path.relative_to(project.folder)),
             "labels": len(rows),
+            "start": start,
             "iterations": model.card.iterations,
             "precision": card.precision,
             "seconds": round(time.monotonic() - began, 1),
@@ -135,29 +149,36 @@ def collect(
     model: Model,
     report: Report = silent,
     uncertainty: str = "entropy",
+    labels: Callable[[], Iterable[Label]] | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The evidence that a strategy names and a model can give.
+    """The evidence that a strategy names and a model can give; what is `given` is kept as it is.
 
-    `uncertainty` is the score that goes by that general name.
+    `uncertainty` is the score that goes by that general name. `labels` gives those of the labelled
+    items, in their order; without it they are the ones stored in the project.
     """
     named = {uncertainty if name == "uncertainty" else name for name in strategy.needs}
-    names = sorted(named & OFFERED)
+    given = given or {}
+    names = sorted((named & OFFERED) - given.keys())
     # Points are compared with those of labelled items; scores are only for the unlabelled.
-    rows = state.train if {"embedding", "thumbnail"} & named else state.unlabelled
+    rows = state.train if OF_POINTS & {*names} else state.unlabelled
     found: dict[str, Any] = dict(
         gather(
             model, project.cache, project.pool.items, rows, names,
             report=lambda done, of: report("looking at the pool", done, of),
         )
     )  # fmt: skip
+    stored = partial(_stored_labels, project, project.pool.at(state.labelled_rows))
+    known = Known(state.labelled_rows, state.unlabelled, labels or stored)
+    found |= learn(model, project.cache, project.pool.items, known, names, report)
     if "uncertainty" in strategy.needs:
         found["uncertainty"] = found[uncertainty]
-    return found
+    return {**found, **given}
 
 
-def needs_model(strategy: Strategy) -> bool:
-    """Whether some of its evidence comes from a trained model."""
-    return bool(set(strategy.needs) & {*OFFERED, GENERAL})
+def needs_model(strategy: Strategy, embedding: str = MODEL) -> bool:
+    """Whether some of its evidence comes from a trained model, with this query.embedding."""
+    return bool(set(strategy.needs) & ({*OFFERED, GENERAL} - without_model(embedding)))
 
 
 def refuse_unknown_evidence(
@@ -195,20 +216,65 @@ def next_round(
 
     Without `limit` and `minutes` it is a round of 20.
     """
+    state = _state_for_next(project)
+    limit = _limit(limit, minutes, project.config.cost)
+    chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
+    asked = propose(state, chosen, evidence, limit, SEED, project.config.query.group_cap)
+    return _keep(project, state, asked)
+
+
+def next_like(
+    project: Project,
+    item: str,
+    limit: int | None = None,
+    minutes: float | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    report: Report = silent,
+) -> Round:
+    """Ask for the items that look most like a training item, of different volumes first.
+
+    Alike is what lies near in the embedding of a start, or as a thumbnail where there is none.
+    """
+    state = _state_for_next(project)
+    limit = _limit(limit, minutes, project.config.cost)
+    row = int(project.pool.rows([item])[0])
+    if row not in state.train:
+        raise ConfigError(
+            f"--like: {item} is a test item, by which nothing may be chosen; name a training item"
+        )
+    name = pretrained(project) or THUMBNAIL
+    say(f"alike is judged by {_in_words(name)}")
+    points = points_of(project, project.config, name, state.train, report)
+    picks = alike(points, row, state.unlabelled, project.volume_codes(), limit)
+    if not len(picks):
+        raise ProjectError(f"{project.folder}: {item} is the last one left; nothing to ask")
+    reason = f"looks like {item}"
+    chosen = tuple(Pick(other, reason) for other in project.pool.ids(picks))
+    return _keep(project, state, Round(state.next_round, "like", SEED, chosen))
+
+
+def _in_words(embedding: str) -> str:
+    return "thumbnails" if embedding == THUMBNAIL else f"what {embedding} has learnt"
+
+
+def _state_for_next(project: Project) -> State:
+    """Where the project stands, if another round may be asked for."""
     still_open = project.open_picks()
     if still_open:
         raise ProjectError(
             f"{project.folder}: {len(still_open)} items of the last round are still open (first: "
             f"{still_open[0].item}); label or skip them first"
         )
-    limit = _limit(limit, minutes, project.config.cost)
     state = state_of(project)
     if not len(state.unlabelled):
         raise ProjectError(
             f"{project.folder}: every training item is labelled or skipped; nothing to ask"
         )
-    chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
-    asked = propose(state, chosen, evidence, limit, SEED, project.config.query.group_cap)
+    return state
+
+
+def _keep(project: Project, state: State, asked: Round) -> Round:
+    """Store a round as the open one, with test items to audit where nothing else scores."""
     asked = replace(asked, config=project.config.model_dump())
     if len(project.test) and not project.has_reference[project.test].any():
         asked = add_audit(asked, project.test, state, project.pool.ids(project.audited))
@@ -241,30 +307,51 @@ def _strategy_and_evidence(
     say: Callable[[str], None],
     report: Report,
 ) -> tuple[Strategy, Mapping[str, Any]]:
-    """The strategy asked for with its evidence; without a model, random for the first round."""
+    """The strategy asked for with its evidence; without labels, another one if it must be."""
     table = load_strategies()
     name = name or project.config.query.strategy
     if name not in table:
         raise ConfigError(f"--strategy: no strategy {name!r}; `fewmasks strategies` lists them")
     chosen = table[name]
     refuse_unknown_evidence(chosen, project.config)
-    if not needs_model(chosen):
-        return chosen, {}
+    points = points_without_model(project, project.config, chosen, report)
+    query = project.config.query
+    if not needs_model(chosen, query.embedding):
+        return chosen, points
     if not project.trainings():
         if len(state.labelled):
             raise ProjectError(
                 f"{project.folder}: {name} needs a trained model; "
                 f"run `fewmasks train {project.folder}`"
             )
-        say(f"no labels yet, and {name} needs a trained model: this first round is random")
-        return STRATEGIES["random"], {}
+        return _first_round(project, name, say, report)
     model = newest_model(project)
     if model.card.n_labels < len(state.labelled):
         say(
             f"the model knows {model.card.n_labels} of {len(state.labelled)} labels; "
             f"`fewmasks train` first for better picks"
         )
-    return chosen, collect(project, state, chosen, model, report, project.config.query.uncertainty)
+    return chosen, collect(project, state, chosen, model, report, query.uncertainty, given=points)
+
+
+def _first_round(
+    project: Project, name: str, say: Callable[[str], None], report: Report
+) -> tuple[Strategy, Mapping[str, Any]]:
+    """Typical items by a start that is there, from as many groups as there can be; else random."""
+    why = f"no labels yet, and {name} needs a trained model"
+    start = pretrained(project)
+    if start is None:
+        say(
+            f"{why}: this first round is random; after `fewmasks pretrain {project.folder}` it "
+            f"would be of typical items"
+        )
+        return STRATEGIES["random"], {}
+    say(
+        f"{why}: this first round is of typical items by {_in_words(start)}, "
+        f"spread evenly over groups"
+    )
+    found = points_of(project, project.config, start, project.train, report)
+    return STRATEGIES[COLD_START], {"embedding": found}
 
 
 def predict_files(

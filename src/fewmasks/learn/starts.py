@@ -11,17 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from fewmasks.config import Method, Network
+from fewmasks.config import IMAGENET, METHODS, SCRATCH, STARTS, Network
 from fewmasks.errors import ConfigError, FormatError, GeometryError, ProjectError
 from fewmasks.io.atomic import atomic
 from fewmasks.nn.encoders import load_encoder, read_weights
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors
 
-SCRATCH = "scratch"
-IMAGENET = "imagenet"
-METHODS: tuple[Method, ...] = ("byol", "group", "cluster", "dense")
-"""Of self-supervision; `fewmasks pretrain` writes a file for each."""
-STARTS = (SCRATCH, *METHODS, IMAGENET)
 FORMAT_VERSION = 1
 HUB = "https://download.pytorch.org/models/"
 HUB_FILES = {
@@ -48,7 +43,7 @@ class Origin:
 
 
 def start_path(folder: Path, method: str) -> Path:
-    """The file that `fewmasks pretrain` writes in a project folder."""
+    """The file that `fewmasks pretrain` writes in a project folder for a method."""
     return folder / "starts" / f"{method}.safetensors"
 
 

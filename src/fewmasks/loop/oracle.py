@@ -8,9 +8,28 @@ from jaxtyping import UInt8
 from fewmasks.config import CostConfig
 from fewmasks.errors import ProjectError
 from fewmasks.loop.cost import seconds_for
+from fewmasks.loop.scribbles import scribble
 from fewmasks.types import Item, Kind, Label
 
 Reference = Callable[[Item], UInt8[np.ndarray, "y x"] | None]
+
+
+def scribbles(
+    given: Reference, mask: Reference, background: int | None, seed: int = 0
+) -> Reference:
+    """The scribble that was given with an item, else one drawn in its reference mask.
+
+    A drawn one is the same whenever it is asked for: it follows from the seed and the item's id.
+    """
+
+    def answer(item: Item) -> UInt8[np.ndarray, "y x"] | None:
+        drawn = given(item)
+        truth = mask(item) if drawn is None else None
+        if truth is None:
+            return drawn
+        return scribble(truth, np.random.default_rng([seed, *item.id.encode()]), background)
+
+    return answer
 
 
 def truth_labels(

@@ -5,6 +5,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from fewmasks.config import PretrainConfig
 from fewmasks.errors import ConfigError
 from fewmasks.io.atomic import atomic
 from fewmasks.learn.data import Frames
-from fewmasks.learn.model import resolve_device, seeded
+from fewmasks.learn.model import Card, resolve_device, seeded
 from fewmasks.learn.starts import Origin, write_start
 from fewmasks.learn.train import pace, repeatable
 from fewmasks.nn.heads import spread
@@ -62,9 +64,7 @@ class Course:
     config: PretrainConfig
     origin: Origin
     out: Path
-    device: str
-    devices: int
-    precision: str
+    card: Card
 
     @property
     def checkpoint(self) -> Path:
@@ -85,33 +85,42 @@ def run(
     The randomness of a step follows from the seed and its number alone, so a resumed training ends
     in the weights of an uninterrupted one.
     """
-    device = resolve_device(course.device)
+    device = resolve_device(course.card.config.device)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=device.type,
-        devices=course.devices if device.index is None else [device.index],
-        strategy="ddp_spawn" if course.devices > 1 else "auto",
-        precision="bf16-mixed" if course.precision == "bf16" else "32-true",
+        devices=course.card.config.devices if device.index is None else [device.index],
+        strategy="ddp_spawn" if course.card.config.devices > 1 else "auto",
+        precision="bf16-mixed" if course.card.precision == "bf16" else "32-true",
     )
-    if course.devices == 1:
-        return fabric.launch(_optimise, course, objective, network, frames, draws, report)
-    # What a process returns vanishes with it, and progress cannot cross over either.
-    plan = list(_first(draws, course.origin.iterations * course.config.accumulate))
-    fabric.launch(_optimise, course, objective, network, frames, iter(plan), None)
+    if course.card.config.devices == 1:
+        return fabric.launch(_optimise, objective, course, network, frames, draws, report)
+    # What a process returns vanishes with it, and progress cannot cross over either. Of these only
+    # the objective is an argument: Fabric copies arguments for each process.
+    plan = list(islice(draws, course.origin.iterations * course.config.accumulate))
+    steps = partial(_optimise_apart, course=course, network=network, frames=frames, plan=plan)
+    fabric.launch(steps, objective)
     if report is not None:
         report(course.origin.iterations, course.origin.iterations)
     return []
 
 
-def _first(draws: Iterator[Draw], count: int) -> Iterator[Draw]:
-    for _ in range(count):
-        yield next(draws)
+def _optimise_apart(
+    fabric: Fabric,
+    objective: Objective,
+    course: Course,
+    network: nn.Module,
+    frames: Frames,
+    plan: list[Draw],
+) -> None:
+    """The loop in one of several processes, each with its part of every batch."""
+    _optimise(fabric, objective, course, network, frames, iter(plan), None)
 
 
 def _optimise(
     fabric: Fabric,
-    course: Course,
     objective: Objective,
+    course: Course,
     network: nn.Module,
     frames: Frames,
     draws: Iterator[Draw],
@@ -221,15 +230,19 @@ def _resume(course: Course, objective: Objective, optimiser: torch.optim.Optimiz
             f"{course.checkpoint}: damaged; delete it and run the same command again"
         ) from None
     losses = tensors.pop("losses").tolist()
+    trained = [p for group in optimiser.param_groups for p in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     weights = {}
     for name, tensor in tensors.items():
         kind, _, rest = name.partition(".")
         if kind == "objective":
             weights[rest] = tensor
-        else:
-            number, _, key = rest.partition(".")
-            states.setdefault(int(number), {})[key] = tensor
+            continue
+        number, _, key = rest.partition(".")
+        # Laid out as its parameter is, channels-last: fused kernels walk through memory blindly.
+        like = trained[int(number)]
+        laid_out = torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
+        states.setdefault(int(number), {})[key] = laid_out
     objective.load_state_dict(weights)
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": states, "param_groups": groups})
@@ -242,7 +255,7 @@ def _description(course: Course) -> str:
         {
             "config": course.config.model_dump(),
             "origin": asdict(course.origin),
-            "precision": course.precision,
+            "card": {**asdict(course.card), "config": course.card.config.model_dump()},
         },
         sort_keys=True,
     )

@@ -9,14 +9,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from fewmasks.config import Method, PretrainConfig
+from fewmasks.config import Config, Method, PretrainConfig
 from fewmasks.errors import ProjectError
 from fewmasks.learn.data import Frames
-from fewmasks.learn.model import Card, build
+from fewmasks.learn.model import Card, build, seeded
 from fewmasks.learn.starts import Origin, Part, start_path
 from fewmasks.learn.train import prepare
 from fewmasks.pretrain.byol import Byol
+from fewmasks.pretrain.cluster import Cluster, planned_clusters
 from fewmasks.pretrain.course import Course, Draw, Objective, run
+from fewmasks.pretrain.dense import Dense
+from fewmasks.pretrain.group_contrast import GroupContrast, grouped, relations_in
 from fewmasks.pretrain.views import Preset, Views, make_views
 from fewmasks.project import Project
 from fewmasks.types import Item
@@ -52,6 +55,7 @@ def pretrain(
     method: Method | None = None,
     seed: int = 0,
     out: Path | None = None,
+    config: Config | None = None,
     report: Report = lambda what, done, of: None,
 ) -> Pretrained:
     """Learn from the training items without their labels, and keep the weights as a start.
@@ -59,8 +63,8 @@ def pretrain(
     Test items are left out: nothing of them may reach a model that is scored on them. A training
     that was interrupted goes on where it was.
     """
-    config = project.config.pretrain
-    method = method or config.method
+    settings = config or project.config
+    method = method or settings.pretrain.method
     items = tuple(project.pool.at(project.train))
     if len(items) < 2:
         raise ProjectError(
@@ -68,22 +72,16 @@ def pretrain(
             f"labels; add images"
         )
     began = time.monotonic()
-    card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
+    card = prepare(project.cache, project.pool.items, project.classes, settings.learn)
     network = build(card, seed)
-    views = make_views(preset_for(config, card.channels), card.channels)
-    material = Material(network, card, items, views, config, seed)
+    views = make_views(preset_for(settings.pretrain, card.channels), card.channels)
+    material = Material(network, card, items, views, settings.pretrain, seed)
     objective, draws = objective_of(method, material)
-    iterations = planned_iterations(config, len(items))
+    iterations = planned_iterations(settings.pretrain, len(items))
     part: Part = "body" if method == "dense" else "encoder"
     origin = Origin(card.config.network, card.channels, part, method, iterations, seed)
-    course = Course(
-        config,
-        origin,
-        out or start_path(project.folder, method),
-        card.config.device,
-        card.config.devices,
-        card.precision,
-    )
+    out = out or start_path(project.folder, method)
+    course = Course(settings.pretrain, origin, out, card)
     frames = Frames(project.cache, items, card.frame, card.config.size, card.intensity)
     losses = run(
         course, objective, network, frames, draws,
@@ -95,12 +93,21 @@ def pretrain(
 def objective_of(method: Method, material: Material) -> tuple[Objective, Iterator[Draw]]:
     """What a method trains, and the batches that it wants."""
     config, card = material.config, material.card
-    with torch.random.fork_rng():
-        torch.manual_seed(material.seed)
+    one_by_one = shuffled(len(material.items), config.batch, material.seed)
+    with seeded(torch.device("cpu"), material.seed):
         if method == "byol":
-            byol = Byol(material.network, card.channels, material.views, config)
-            return byol, shuffled(len(material.items), config.batch, material.seed)
-    raise NotImplementedError(method)
+            return Byol(material.network, card.channels, material.views, config), one_by_one
+        if method == "dense":
+            return Dense(material.network, card.channels, card.config), one_by_one
+        if method == "cluster":
+            clusters = planned_clusters(len(material.items), config.clusters)
+            return Cluster(material.network, card.channels, card.config, clusters), one_by_one
+        relations = relations_in(material.items, config.relations)
+        weights = [relation.weight for relation in relations]
+        group = GroupContrast(
+            material.network, card.channels, material.views, config, weights, config.spare_mates
+        )
+        return group, grouped(material.items, relations, config.batch, material.seed)
 
 
 def shuffled(n: int, batch: int, seed: int) -> Iterator[Draw]:

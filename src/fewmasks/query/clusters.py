@@ -95,7 +95,7 @@ def typical(
     picks: list[int] = []
     for c in _round_robin(cluster, cluster[: len(labelled)], members, k):
         rest = members[c]
-        best = int(_typicality(read, rest, rng).argmax())
+        best = int(typicality(read, rest, rng).argmax())
         picks.append(int(rest[best]))
         members[c] = np.delete(rest, best)
     return np.array(picks, dtype=np.int64)
@@ -118,7 +118,7 @@ def _round_robin(cluster: Rows, known: Rows, members: dict[int, Rows], k: int) -
     return turns
 
 
-def _typicality(read: Reader, rows: Rows, rng: np.random.Generator) -> Float[np.ndarray, " r"]:
+def typicality(read: Reader, rows: Rows, rng: np.random.Generator) -> Float[np.ndarray, " r"]:
     """One over the mean distance to the nearest neighbours among these rows."""
     among = rows
     if len(rows) > REFERENCES:

@@ -19,6 +19,8 @@ SCORES = {
     "gradient_img": "effect on the model",
     "gradient_seg": "effect on the model",
     "badge_error": "effect on the model",
+    "novelty": "unlikeness to the labelled items",
+    "difficulty": "mix of easy and difficult parts",
 }
 """Evidence that is a size, and what people call it."""
 
@@ -40,7 +42,8 @@ def reasons(
     ]
     present = [clause for clause in clauses if clause]
     if not present:
-        word = "drawn at random" if "rng" in strategy.needs else f"chosen by {strategy.name}"
+        is_drawn = "rng" in strategy.needs and not used.keys() & {"embedding", "thumbnail"}
+        word = "drawn at random" if is_drawn else f"chosen by {strategy.name}"
         present = [[word] * len(picks)]
     said = [", ".join(words) for words in zip(*present, strict=True)]
     new = _new_groups(picks, evidence, items)
@@ -90,12 +93,13 @@ def _neighbour_clause(
 ) -> list[str] | None:
     """The labelled item that looks most like each pick."""
     labelled = used.get("labelled", picks[:0])
-    if "embedding" not in used or len(labelled) == 0:
+    points = used.get("embedding", used.get("gcn_embedding"))
+    if points is None or len(labelled) == 0:
         return None
-    known = np.asarray(used["embedding"][labelled], dtype=np.float64)
+    known = np.asarray(points[labelled], dtype=np.float64)
     nearest = []
     for row in picks:
-        distance = ((known - used["embedding"][row]) ** 2).sum(axis=1)
+        distance = ((known - points[row]) ** 2).sum(axis=1)
         nearest.append(items[labelled[distance.argmin()]].id)
     return [f"most like {name} of the labelled" for name in nearest]
 

@@ -1,18 +1,21 @@
 """k-means++ seeding: rows drawn in proportion to their squared distance from those before."""
 
 import numpy as np
+from jaxtyping import Float
 
-from fewmasks.query.distance import TILE, Points, Squared, euclidean
+from fewmasks.query.distance import TILE, Points, Squared, euclidean, sketch, squared_lengths
 from fewmasks.types import Rows
 
 PROPOSALS = 64
 """Rows drawn at a time from weights that may be out of date."""
-REFRESH_BELOW = 0.1
+REFRESH_BELOW = 0.15
 """Weights are brought up to date when a smaller share of the proposals is accepted."""
 MOST_ROWS = 1 << 14
 """Rows compared with picks or draws at a time."""
-SAFE_FOUR = 4.01
-"""Two squared, and room for rounding."""
+AXES = 32
+"""Size of the sketches that tell which candidates a draw leaves alone."""
+ROUNDING = 1e-5
+"""Part of the longest squared length by which two squared distances may be off."""
 
 
 def kmeans_plus_plus(
@@ -29,7 +32,18 @@ def kmeans_plus_plus(
     many draws (greedy k-means++, as in scikit-learn with 2 + ln k). Candidates that coincide
     with a pick come last, at random. Arthur and Vassilvitskii, SODA 2007.
     """
-    return seed(euclidean(points, candidates), candidates, k, rng, centres, trials)
+    squared, at_least = euclidean(points, candidates), None
+    if trials > 1 and points.shape[1] >= 4 * AXES and len(candidates):
+        at_least = _at_least(sketch(points, candidates, AXES))
+    return seed(squared, candidates, k, rng, centres, trials, at_least)
+
+
+def _at_least(sketches: Float[np.ndarray, "n s"]) -> Squared:
+    """Bounds below the squared distances between places, from their sketches."""
+    positions = np.arange(len(sketches))
+    squared = euclidean(sketches, positions)
+    slack = ROUNDING * squared_lengths(sketches).max()
+    return lambda some, others: squared(some, others) - slack
 
 
 def seed(
@@ -39,8 +53,12 @@ def seed(
     rng: np.random.Generator,
     centres: Rows | None = None,
     trials: int = 1,
+    at_least: Squared | None = None,
 ) -> Rows:
-    """`kmeans_plus_plus` for any squared distance between rows."""
+    """`kmeans_plus_plus` for any squared distance between rows.
+
+    `at_least` may give cheap lower bounds, by position in `candidates`.
+    """
     k = min(k, len(candidates))
     if k <= 0:
         return candidates[:0]
@@ -51,8 +69,10 @@ def seed(
     weight = np.full(len(candidates), np.inf, dtype=squared(candidates[:1], centres[:1]).dtype)
     _lower(weight, squared, candidates, centres)
     weight[picks] = 0
-    draw = _draw_lazily if trials <= 1 else _draw_greedily
-    picks = draw(weight, squared, candidates, picks, k, rng, trials)
+    if trials <= 1:
+        picks = _draw_lazily(weight, squared, candidates, picks, k, rng)
+    else:
+        picks = _draw_greedily(weight, squared, candidates, picks, k, rng, trials, at_least)
     free = np.ones(len(candidates), dtype=bool)
     free[picks] = False
     rest = rng.choice(np.flatnonzero(free), size=k - len(picks), replace=False)
@@ -77,13 +97,11 @@ def _draw_lazily(
     picks: Rows,
     k: int,
     rng: np.random.Generator,
-    trials: int,
 ) -> Rows:
     """Propose from old weights, which are too large, and accept by true over old weight.
 
     That is rejection sampling, so the law is exact; stops early when all weights are zero.
     """
-    del trials
     found = picks.tolist()
     known = len(found)  # picks that the weights know of
     total = np.cumsum(weight, dtype=np.float64)
@@ -133,30 +151,27 @@ def _draw_greedily(
     k: int,
     rng: np.random.Generator,
     trials: int,
+    at_least: Squared | None,
 ) -> Rows:
     """Of several draws keep the one that leaves the smallest sum of weights.
 
-    A point with its pick at distance w comes no closer to a draw that is 2w or more from that
-    pick (the triangle inequality), so most points are not looked at.
+    Candidates that no draw comes closer to than their weight are not looked at.
     """
     found = picks.tolist()
     everything = np.arange(len(candidates))
-    owner = np.full(len(candidates), len(found))  # 1 + place of the nearest pick; 0 is unknown
     while len(found) < k:
         total = np.cumsum(weight, dtype=np.float64)
         if total[-1] <= 0:
             break
         drawn = _pick_by_weight(total, trials, rng)
-        apart = np.zeros(len(found) + 1)
-        if found:
-            apart[1:] = squared(candidates[found], candidates[drawn]).min(axis=1)
-        near = apart[owner] < SAFE_FOUR * weight
-        # Reading all rows in order beats collecting most of them.
-        within = everything if near.mean() > 0.5 else np.flatnonzero(near)
+        within = everything
+        if at_least is not None:
+            near = (at_least(everything, drawn) < weight[:, None]).any(axis=1)
+            if near.mean() < 0.5:  # reading all rows in order beats collecting most of them
+                within = np.flatnonzero(near)
         left = _weights_after(weight, squared, candidates, within, drawn)
         best = int(left.sum(axis=1, dtype=np.float64).argmin())
         found.append(int(drawn[best]))
-        owner[within[left[best] < weight[within]]] = len(found)
         weight[within] = left[best]
         weight[found] = 0
     return np.array(found, dtype=np.int64)

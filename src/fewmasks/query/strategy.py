@@ -11,7 +11,7 @@ from fewmasks.types import Rows
 
 __all__ = ["Rows", "Strategy"]
 
-OF_ALL_ROWS = ("embedding", "thumbnail")
+OF_ALL_ROWS = ("embedding", "gcn_embedding", "thumbnail", "thumbnail_32")
 """Evidence that describes an item whether or not it is labelled; a strategy that asks for
 `labelled` reads it there too. All else is only read where it was computed: unlabelled."""
 CHUNK = 1 << 14

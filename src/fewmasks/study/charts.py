@@ -33,6 +33,10 @@ MOST_BANDS = 4
 """With more arms the bands hide each other, and the table gives the intervals."""
 FEWEST_SEEDS = 3
 """The t interval of two seeds is nine times as wide as they are apart, and tells nothing."""
+MAP_COLOURINGS = ("group", "cluster", "class")
+MAP_COLUMNS = 3
+# Yellow would be lost on white: from blue to orange.
+ROUND_COLOURS = ((0.0, "#2f4bc7"), (0.35, "#8a3fc0"), (0.7, "#e0457b"), (1.0, "#ff9a2e"))
 NEUTRAL = "rgba(128,128,128,0.28)"
 HOVER = "%{y:.3f} at %{x:.0f}, seeds: %{customdata}<extra>%{fullData.name}</extra>"
 
@@ -54,6 +58,17 @@ class Look:
     colour: str
     dash: str
     band: bool
+
+
+@dataclass(frozen=True)
+class PoolMap:
+    """Points of the map, and what they are."""
+
+    points: pd.DataFrame
+    """A row per item: item, x, y, group, cluster, class."""
+    embedding: str
+    share: float
+    """Of the variance that the plane shows, 0 to 1."""
 
 
 def looks(curve: pd.DataFrame, baseline: str = "random") -> dict[Arm, Look]:
@@ -100,6 +115,89 @@ def curves_figure(
         figure.update_yaxes(range=[low, high], **at)
     _style(figure, height=100 + 300 * rows)
     return figure
+
+
+def map_figure(
+    points: pd.DataFrame,
+    picks: pd.DataFrame,
+    looks_of: Mapping[Arm, Look],
+    class_colours: Mapping[str, str],
+) -> go.Figure:
+    """The pool on a plane by group, by cluster and by class, and where each arm's picks lie.
+
+    `points` has a row per item: item, x, y, group, cluster and class; `picks` those of one seed.
+    """
+    panels = [f"each {name} in a colour" for name in MAP_COLOURINGS]
+    titles = [*panels, *(look.name for look in looks_of.values())]
+    rows = -(-len(titles) // MAP_COLUMNS)
+    figure = make_subplots(
+        rows,
+        MAP_COLUMNS,
+        subplot_titles=[escape(title) for title in titles],
+        horizontal_spacing=0.03,
+        vertical_spacing=0.16 / rows,
+    )
+    traces = [_map_colouring(points, name, class_colours) for name in MAP_COLOURINGS]
+    traces += [_map_picks(points, rows_of(arm, picks)) for arm in looks_of]
+    for place, of_panel in enumerate(traces):
+        row, column = divmod(place, MAP_COLUMNS)
+        figure.add_traces(of_panel, rows=row + 1, cols=column + 1)
+    _style(figure, height=60 + 280 * rows)
+    figure.update_xaxes(showticklabels=False, showgrid=False)
+    figure.update_yaxes(showticklabels=False, showgrid=False)
+    figure.update_layout(
+        margin={"b": 20},
+        coloraxis={
+            "colorscale": ROUND_COLOURS,
+            "cmin": -0.5,
+            "cmax": max(picks["round"].max(), 1) + 0.5 if len(picks) else 1.5,
+            "colorbar": {"title": "round", "thickness": 12, "dtick": 1, "tickformat": "d"},
+        },
+    )
+    return figure
+
+
+def _map_colouring(
+    points: pd.DataFrame, name: str, class_colours: Mapping[str, str]
+) -> list[go.Scatter]:
+    codes, _ = pd.factorize(points[name], sort=True)
+    colours = [PALETTE[code % len(PALETTE)] for code in codes]
+    if name == "class":
+        colours = [class_colours.get(label, BASELINE_COLOUR) for label in points[name]]
+    return [_map_dots(points, {"size": 4, "color": colours, "opacity": 0.75})]
+
+
+def _map_picks(points: pd.DataFrame, of_arm: pd.DataFrame) -> list[go.Scatter]:
+    picked = points.merge(of_arm[["item", "round"]], on="item")
+    marker = {"size": 8, "color": picked["round"], "coloraxis": "coloraxis"}
+    line = {"color": "rgba(255,255,255,0.7)", "width": 0.5}
+    ground = go.Scatter(
+        x=points["x"].round(3),
+        y=points["y"].round(3),
+        mode="markers",
+        marker={"size": 3, "color": NEUTRAL},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    return [
+        ground,
+        _map_dots(picked, {**marker, "line": line}),
+    ]
+
+
+def _map_dots(points: pd.DataFrame, marker: dict[str, Any]) -> go.Scatter:
+    lines = [points[name].map(escape) for name in ("item", "group", "class")]
+    if "round" in points:
+        lines.insert(0, "round " + points["round"].astype(str))
+    return go.Scatter(
+        x=points["x"].round(3),
+        y=points["y"].round(3),
+        mode="markers",
+        marker=marker,
+        showlegend=False,
+        text=["<br>".join(of_item) for of_item in zip(*lines, strict=True)],
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def plot_svg(curve: pd.DataFrame, path: Path) -> Path:

@@ -26,7 +26,7 @@ def gallery(
     pictures: Pictures | None,
 ) -> str:
     """Picks of each arm's first seed by round; the first of every round have pictures."""
-    colours = _class_colours(classes)
+    colours = class_colours(classes)
     shown = picks[picks["seed"] == picks.groupby(ARM)["seed"].transform("min")]
     shown = shown.sort_values(["round", "order"], kind="stable").reset_index(drop=True)
     shown["picture"] = ""
@@ -41,7 +41,8 @@ def gallery(
     return key + "\n".join(sections) or "<p>No picks were recorded.</p>"
 
 
-def _class_colours(classes: Sequence[str]) -> list[str | None]:
+def class_colours(classes: Sequence[str]) -> list[str | None]:
+    """A colour per class, the same wherever it is drawn; None for the background."""
     drawn = [name for name in classes if name != BACKGROUND]
     return [
         CLASS_COLOURS[drawn.index(name) % len(CLASS_COLOURS)] if name in drawn else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fewmasks.config import Config
+from fewmasks.config import SCRATCH, STARTS, Config
 from fewmasks.errors import ProjectError
 from fewmasks.types import Kind, Pick, Round
 
@@ -22,8 +22,9 @@ class Plan:
     rounds: int
     limit: int
     seeds: int
-    annotation: Kind = "mask"
-    start: str = "scratch"
+    annotations: tuple[Kind, ...] = ("mask",)
+    starts: tuple[str, ...] = (SCRATCH,)
+    """Each strategy is run from each start and with each annotation."""
     config: Config = field(default_factory=Config)
     threads: int = 1
     """Per process; part of the plan, because it decides the last digits of a training."""
@@ -38,10 +39,21 @@ class Unit:
     plan: Plan
     strategy: str
     seed: int
+    start: str = SCRATCH
+    annotation: Kind = "mask"
 
     def file(self, number: int, what: str) -> Path:
         """Where the record of a round lies."""
-        return self.out / "rounds" / f"seed-{self.seed}" / self.strategy / f"{number:02d}-{what}"
+        start = self.start if self.start in STARTS else Path(self.start).stem
+        arm = Path(f"{start}-{self.annotation}") / self.strategy
+        return self.out / "rounds" / f"seed-{self.seed}" / arm / f"{number:02d}-{what}"
+
+    @property
+    def title(self) -> str:
+        """What this unit is called in progress; no more than tells it from the others."""
+        start = f"from {self.start}" if len(self.plan.starts) > 1 else ""
+        annotation = f"{self.annotation}s" if len(self.plan.annotations) > 1 else ""
+        return ", ".join(filter(None, (f"seed {self.seed}", self.strategy, start, annotation)))
 
     @property
     def shared(self) -> "Unit":

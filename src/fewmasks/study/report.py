@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from plotly.io import to_html
 
-from fewmasks.study.charts import Look, Panel, curves_figure, looks, plot_svg
-from fewmasks.study.gallery import BACKGROUND, Pictures, gallery
+from fewmasks.study.charts import Look, Panel, PoolMap, curves_figure, looks, map_figure, plot_svg
+from fewmasks.study.gallery import BACKGROUND, Pictures, class_colours, gallery
 from fewmasks.study.statistics import (
     ARM,
     SETTING,
@@ -37,11 +37,12 @@ def write_report(
     picks: pd.DataFrame,
     run: Mapping[str, object],
     pictures: Pictures | None = None,
+    pool: PoolMap | None = None,
 ) -> Path:
     """Write `out/report.html` about a curve and its picks, and return its path.
 
     `run` says what was run on what, in the order in which it should be read; its `title` is the
-    heading of the page.
+    heading of the page. `pool` is the plane on which the picks are shown.
     """
     looks_of = looks(curve)
     classes = [name.removeprefix("dice_") for name in curve if name.startswith("dice_")]
@@ -53,6 +54,7 @@ def write_report(
         classes=_class_charts(curve, classes, looks_of),
         table=_table(curve, looks_of),
         picks=gallery(picks, looks_of, classes, pictures),
+        pool="" if pool is None else _pool_section(pool, picks, looks_of, classes),
         facts=_facts(facts),
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -180,6 +182,37 @@ def _chart(
     )
 
 
+def _pool_section(
+    pool: PoolMap,
+    picks: pd.DataFrame,
+    looks_of: Mapping[Arm, Look],
+    classes: Sequence[str],
+) -> str:
+    """Where the picks of the first seed lie among the items of the pool."""
+    drawn = zip(classes, class_colours(classes), strict=True)
+    inks = {name: colour for name, colour in drawn if colour}
+    first = picks[picks["seed"] == picks["seed"].min()]
+    chart = to_html(
+        map_figure(pool.points, first, looks_of, inks),
+        full_html=False,
+        include_plotlyjs=False,
+        div_id="pool",
+        config={"displayModeBar": False, "responsive": True},
+    )
+    key = [
+        f'<span><i class=dot style="background:{colour}"></i>{escape(name)}</span>'
+        for name, colour in inks.items()
+    ]
+    by = "thumbnails" if pool.embedding == "thumbnail" else f"the {pool.embedding} start"
+    return POOL.substitute(
+        chart=chart,
+        n=len(pool.points),
+        by=escape(by),
+        share=f"{100 * pool.share:.0f}",
+        key="".join(key),
+    )
+
+
 def _table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
     areas, final = area_under_curve(curve), _final(curve)
     by_labels = paired_difference(curve, baseline).set_index(ARM)
@@ -270,6 +303,15 @@ $rows
 paired by seed; p is a paired t test, corrected for the number of strategies by Holm's method.
 A strategy is called better or worse only if p is below 0.05 and the interval leaves out 0.</p>""")
 
+POOL = Template("""<h2>Where the picks lie in the pool</h2>
+<section>$chart
+<p class=key>Classes: $key</p>
+<p class=note>$n training items on the two widest directions (PCA) of the embedding by $by, which
+show $share % of its variance: near means alike. Class: the one that covers most of the reference
+mask, hidden from the strategies; grey where there is none. Picks are those of the first seed, the
+start set that all strategies share included. Point at a dot to see its name.</p>
+</section>""")
+
 PAGE = Template("""<!doctype html>
 <html lang="en">
 <head>
@@ -338,6 +380,7 @@ of the mean over three or more seeds, drawn for up to four lines. Click a name t
 <section>$classes</section>
 <h2>What each strategy asked for</h2>
 <section>$picks</section>
+$pool
 <h2>What was run on what</h2>
 <section><dl>$facts</dl></section>
 </main>

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from fewmasks.config import parse_config
+from fewmasks.config import METHODS, SCRATCH, STARTS, parse_config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import write_text
@@ -53,9 +54,13 @@ def simulate(
         _check_evidence(plan)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        plan = _agree(project, plan, out)
+        plan = _agree(project, plan, out, report)
         began = time.monotonic()
-        first = [Unit(project.folder, out, plan, SHARED, seed) for seed in range(plan.seeds)]
+        first = [
+            Unit(project.folder, out, plan, SHARED, seed, start, annotation)
+            for start, annotation in product(plan.starts, plan.annotations)
+            for seed in range(plan.seeds)
+        ]
         chains = [replace(unit, strategy=name) for unit in first for name in plan.strategies]
         left = [[unit for unit in stage if not unit.is_finished] for stage in (first, chains)]
         total = len(first) + len(chains)
@@ -73,7 +78,7 @@ def simulate(
         if todo or not all((out / name).exists() for name in RESULTS):
             seconds = time.monotonic() - began
             said = facts(project, plan, read_record(out / "run.json"), seconds)
-            _write(project, out, (curve, picks), said)
+            _write(project, plan, out, (curve, picks), said)
         for unit in first:
             unit.file(0, "model.safetensors").unlink(missing_ok=True)
             unit.file(0, "model.json").unlink(missing_ok=True)
@@ -90,13 +95,25 @@ def _check(project: Project, plan: Plan) -> None:
             raise ConfigError(f"--strategy: {name} is named twice; name each once")
     if not plan.strategies:
         raise ConfigError("--strategy: none is named; `fewmasks strategies` lists them")
-    if plan.start != "scratch":
-        raise ConfigError(f"--start: {plan.start!r} is not there yet; use scratch")
+    _check_starts(plan.starts)
     for name, number in (("rounds", plan.rounds), ("limit", plan.limit), ("seeds", plan.seeds)):
         if number < 1:
             raise ConfigError(f"--{name}: must be at least 1 ({number}); ask for more")
     _check_size(plan, len(np.setdiff1d(project.train, project.skipped)))
-    _check_references(project, plan.annotation)
+    for kind in plan.annotations:
+        _check_references(project, kind)
+
+
+def _check_starts(starts: Sequence[str]) -> None:
+    for name in starts:
+        if name not in STARTS and not Path(name).is_file():
+            raise ConfigError(
+                f"--start: {name} is neither a file nor one of {', '.join(STARTS)}; name one"
+            )
+    arms = [name if name in STARTS else Path(name).stem for name in starts]
+    twice = next((arm for arm in arms if arms.count(arm) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"--start: {twice} is named twice; give each file a name of its own")
 
 
 def _check_evidence(plan: Plan) -> None:
@@ -137,10 +154,10 @@ def _check_references(project: Project, kind: Kind) -> None:
     if kind == "scribble":
         one_of_each_file = {item.source: item for item in project.pool.at(project.train)}
         for item in one_of_each_file.values():
-            if project.reference_scribble(item) is None:
+            if project.reference_scribble(item) is None and project.reference(item) is None:
                 raise ProjectError(
-                    f"{item.id}: no reference scribble, so the simulated annotator cannot answer "
-                    f"for it; create the project with --scribbles, or simulate --annotation mask"
+                    f"{item.id}: neither a reference scribble nor a mask to draw one in, so the "
+                    f"simulated annotator cannot answer for it; create the project with --scribbles"
                 )
 
 
@@ -171,7 +188,7 @@ def fingerprint(project: Project) -> str:
     return hashlib.blake2b("\n".join(words).encode() + sides.tobytes(), digest_size=8).hexdigest()
 
 
-def _agree(project: Project, plan: Plan, out: Path) -> Plan:
+def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
     """The plan as first run here: precision and threads are settled once and kept on resuming."""
     path, asked = out / "run.json", _described(project, plan)
     if path.exists():
@@ -179,6 +196,7 @@ def _agree(project: Project, plan: Plan, out: Path) -> Plan:
         if not {"asked", "config", "threads"} <= stored.keys():
             raise ProjectError(f"{path}: no record of a simulation; choose another --out")
         _refuse_other(out, stored["asked"], asked)
+        _refuse_other_weights(project, stored)
         config = parse_config(stored["config"], where=str(path))
         return replace(plan, config=config, threads=stored["threads"])
     plan = _settled(plan, project)
@@ -186,6 +204,7 @@ def _agree(project: Project, plan: Plan, out: Path) -> Plan:
         "asked": asked,
         "config": plan.config.model_dump(),
         "threads": plan.threads,
+        "weights": _start_weights(project, plan, report),
         "project": str(project.folder),
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
@@ -193,6 +212,34 @@ def _agree(project: Project, plan: Plan, out: Path) -> Plan:
     }
     write_text(path, json.dumps(record, indent=1))
     return plan
+
+
+def _start_weights(project: Project, plan: Plan, report: Report) -> dict[str, str]:
+    """A hash of the weights of each start and embedding; what is missing is pre-trained now."""
+    found = {}
+    for name in dict.fromkeys((*plan.starts, plan.config.query.embedding)):
+        if name in (SCRATCH, "model", "thumbnail"):
+            continue
+        from fewmasks.learn.starts import find_start, start_path
+        from fewmasks.pretrain.session import pretrain
+
+        if name in METHODS and not start_path(project.folder, name).exists():
+            pretrain(project, name, config=plan.config, report=report)
+        path = find_start(project.folder, name, plan.config.learn.network)
+        assert path is not None
+        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _refuse_other_weights(project: Project, stored: dict[str, Any]) -> None:
+    """A run that goes on must go on from the weights it began with."""
+    for name, digest in stored.get("weights", {}).items():
+        path = project.folder / "starts" / f"{name}.safetensors" if name in METHODS else Path(name)
+        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            raise ProjectError(
+                f"{path}: the weights are others than when this simulation began; "
+                f"choose another --out"
+            )
 
 
 def _refuse_other(out: Path, stored: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -262,24 +309,27 @@ def _tables(project: Project, chains: Sequence[Unit]) -> "tuple[pd.DataFrame, pd
 
 def _write(
     project: Project,
+    plan: Plan,
     out: Path,
     tables: "tuple[pd.DataFrame, pd.DataFrame]",
     said: Mapping[str, object],
 ) -> None:
     """curve.csv, picks.csv and report.html; `said` is what was run on what."""
+    from fewmasks.study.pool_map import pool_map
     from fewmasks.study.report import write_report
 
     curve, picks = tables
     write_text(out / "curve.csv", curve.to_csv(index=False, float_format="%.6f"))
     write_text(out / "picks.csv", picks.to_csv(index=False))
-    write_report(out, curve, picks, said, lambda item: _picture(project, item))
+    pool = pool_map(project, plan, picks)
+    write_report(out, curve, picks, said, lambda item: _picture(project, item), pool)
 
 
 def _head(unit: Unit, number: int) -> dict[str, Any]:
     return {
         "strategy": unit.strategy,
-        "start": unit.plan.start,
-        "annotation": unit.plan.annotation,
+        "start": unit.start,
+        "annotation": unit.annotation,
         "seed": unit.seed,
         "round": number,
     }

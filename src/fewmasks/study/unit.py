@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ from jaxtyping import Bool
 
 from fewmasks.executors.local import Report
 from fewmasks.io.atomic import write_text
+from fewmasks.learn.cold_start import points_without_model
 from fewmasks.learn.model import Model, load_model, save_model
 from fewmasks.learn.score import score
 from fewmasks.learn.session import ORACLE, collect, needs_model, state_of
+from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
-from fewmasks.loop.oracle import truth_labels
+from fewmasks.loop.oracle import Reference, scribbles, truth_labels
 from fewmasks.loop.rounds import State, absorb, propose
 from fewmasks.project import Project, open_project
 from fewmasks.query.strategies import STRATEGIES, load_strategies
@@ -61,14 +64,17 @@ def _propose(
     if unit.strategy == SHARED:
         return propose(state, STRATEGIES["random"], {}, plan.limit, unit.seed, query.group_cap)
     strategy = load_strategies()[unit.strategy]
-    evidence: dict[str, Any] = {}
-    if needs_model(strategy):
+
+    def tell(what: str, done: int, of: int) -> None:
+        report(f"{unit.title}: {what}", done, of)
+
+    evidence = points_without_model(project, plan.config, strategy, tell)
+    if needs_model(strategy, query.embedding):
         model = model or _model_before(unit, project, state, report)
-
-        def tell(what: str, done: int, of: int) -> None:
-            report(f"seed {unit.seed}, {unit.strategy}: {what}", done, of)
-
-        evidence = collect(project, state, strategy, model, tell, query.uncertainty)
+        labels = partial(_labels, unit, project, state)
+        evidence = collect(
+            project, state, strategy, model, tell, query.uncertainty, labels, evidence
+        )
     if ORACLE in strategy.needs:
         evidence[ORACLE] = true_classes(project)
     return propose(state, strategy, evidence, plan.limit, unit.seed, query.group_cap)
@@ -86,10 +92,11 @@ def true_classes(project: Project) -> Bool[np.ndarray, "n c"]:
 
 
 def _labels(unit: Unit, project: Project, state: State) -> Iterator[Label]:
-    plan = unit.plan
-    masks = project.reference if plan.annotation == "mask" else project.reference_scribble
+    answer: Reference = project.reference
+    if unit.annotation == "scribble":
+        answer = scribbles(project.reference_scribble, answer, project.background, unit.seed)
     items = project.pool.at(state.labelled_rows)
-    return truth_labels(items, masks, plan.annotation, plan.config.cost)
+    return truth_labels(items, answer, unit.annotation, unit.plan.config.cost)
 
 
 def _train(unit: Unit, project: Project, state: State, number: int, report: Report) -> Model:
@@ -102,6 +109,7 @@ def _train(unit: Unit, project: Project, state: State, number: int, report: Repo
         project.pool.at(state.labelled_rows),
         _labels(unit, project, state),
         seed=1000 * unit.seed + number,
+        start=find_start(project.folder, unit.start, config.network),
         ensemble=number + 1 < unit.plan.rounds,  # nothing is chosen after the last round
         report=_named(unit, f"round {number}, train", report),
     )
@@ -138,6 +146,6 @@ def _named(unit: Unit, what: str, report: Report) -> Callable[[int, int], None]:
 
     def send(done: int, of: int) -> None:
         if done == of or done % max(1, of // 20) == 0:
-            report(f"seed {unit.seed}, {unit.strategy}: {what}", done, of)
+            report(f"{unit.title}: {what}", done, of)
 
     return send

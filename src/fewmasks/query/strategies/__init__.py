@@ -8,10 +8,13 @@ from fewmasks.query.strategies import (
     bald,
     clasp_pe,
     cluster_stratified,
+    core_gcn,
     core_then_uncertain,
     coreset,
+    deal,
     entropy,
     foreground_random,
+    fused_coreset,
     ipm,
     ipm_uncertainty,
     least_confidence,
@@ -27,6 +30,8 @@ from fewmasks.query.strategies import (
     suggestive,
     suggestive_hard,
     typiclust,
+    typiclust_by_group,
+    vaal,
     variance,
     variation_ratio,
 )
@@ -61,7 +66,12 @@ STRATEGIES: dict[str, Strategy] = {
         core_then_uncertain,
         cluster_stratified,
         typiclust,
+        typiclust_by_group,
         probcover,
+        core_gcn,
+        vaal,
+        deal,
+        fused_coreset,
     )
 }
 

@@ -1,0 +1,77 @@
+"""Pre-training of a project, from its settings to the file of weights."""
+
+import pytest
+from tests.study import made
+
+from fewmasks.config import METHODS, Config, PretrainConfig
+from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.interop.labels import label_from_reference
+from fewmasks.learn import data
+from fewmasks.learn.session import train
+from fewmasks.learn.starts import read_origin, start_path
+from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain
+from fewmasks.project import Import, create
+
+SETTINGS = [*made.FAST, "pretrain.iterations=3", "pretrain.batch=4", "pretrain.hidden=16"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_a_start_that_a_training_takes(method, tmp_path):
+    project = made.volumes(tmp_path)
+    project.config = Config().with_settings(SETTINGS)
+    heard = []
+    found = pretrain(project, method, report=lambda what, done, of: heard.append((what, done, of)))
+    assert found.path == start_path(project.folder, method)
+    assert len(found.losses) == found.iterations == 3
+    assert heard[-1] == (f"pre-training with {method}", 3, 3)
+    origin = read_origin(found.path)
+    assert origin is not None
+    assert (origin.method, origin.part) == (method, "body" if method == "dense" else "encoder")
+    items = project.pool.at(project.train[:2])
+    label_from_reference(project, [item.id for item in items])
+    assert train(project, start=method) is not None
+    assert project.trainings()[-1]["start"] == method
+
+
+def test_test_items_are_never_looked_at(tmp_path, monkeypatch):
+    project = made.pictures(tmp_path)
+    project.config = Config().with_settings(SETTINGS)
+    seen, read = set(), data.read_normalised
+
+    def watched(images, item, intensity):
+        seen.add(item.id)
+        return read(images, item, intensity)
+
+    monkeypatch.setattr(data, "read_normalised", watched)
+    pretrain(project, "byol")
+    test = set(project.pool.ids(project.test))
+    assert seen
+    assert not seen & test
+
+
+def test_one_item_teaches_nothing(tmp_path):
+    study = made.write_pictures(tmp_path / "study", n=2, groups=2).parent
+    project = create(tmp_path / "p", Import(images=(study / "images",), test_fraction=0.5))
+    with pytest.raises(ProjectError, match="1 training items are too few to learn from"):
+        pretrain(project, "byol")
+
+
+def test_views_that_do_not_fit_the_images_are_refused(tmp_path):
+    project = made.pictures(tmp_path)
+    project.config = Config().with_settings([*SETTINGS, "pretrain.views=histology"])
+    with pytest.raises(ConfigError, match=r"pretrain\.views: histology needs 3 channels"):
+        pretrain(project, "byol")
+
+
+def test_epochs_are_counted_in_items():
+    config = PretrainConfig(epochs=3, batch=8)
+    assert planned_iterations(config, 80) == 30
+    assert planned_iterations(config.model_copy(update={"accumulate": 2}), 80) == 15
+    assert planned_iterations(config, 5) == 3
+    assert planned_iterations(PretrainConfig(iterations=7), 80) == 7
+
+
+@pytest.mark.parametrize(("channels", "preset"), [(1, "grey"), (3, "colour"), (4, "grey")])
+def test_views_follow_the_channels(channels, preset):
+    assert preset_for(PretrainConfig(), channels) == preset
+    assert preset_for(PretrainConfig(views="overhead"), channels) == "overhead"
