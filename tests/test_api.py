@@ -27,6 +27,7 @@ def test_importing_costs_nothing():
     assert found.stdout.split() == ["fewmasks"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["text", "path"])
 def test_a_project_is_made_opened_and_simulated(kind, tmp_path):
     made.write_pictures(tmp_path / "study")

@@ -237,6 +237,7 @@ def test_skipped_items_are_not_asked_for_again(tmp_path, capsys):
     assert lines[0].split("\t")[2] == "skipped"
 
 
+@pytest.mark.slow
 def test_a_project_from_start_to_end(tmp_path, capsys):
     made.write_pictures(tmp_path / "study")
     study, project = tmp_path / "study", tmp_path / "project"

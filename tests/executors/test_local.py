@@ -121,6 +121,7 @@ def test_a_caller_who_leaves_ends_the_processes(tmp_path):
     assert until(lambda: not is_alive(pid))
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_no_process_outlives_its_parent(tmp_path, kill):
@@ -138,6 +139,7 @@ def test_no_process_outlives_its_parent(tmp_path, kill):
         assert (parent.returncode, error) == (130, "")
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.2, 0.4])
 def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path, after):

@@ -12,7 +12,7 @@ from tests.study import made
 from fewmasks.config import Config
 from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.interop.labels import label_from_reference
-from fewmasks.learn import session
+from fewmasks.learn import session, vaal
 from fewmasks.learn.evidence import OFFERED
 from fewmasks.learn.predict import predict
 from fewmasks.loop.rounds import STANDING
@@ -139,11 +139,13 @@ def test_a_model_that_lags_behind_is_mentioned(trained):
     assert said[0].startswith("the model knows 6 of 7 labels")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [s.name for s in STRATEGIES.values() if set(s.needs) <= {*STANDING, *OFFERED, "uncertainty"}],
 )
-def test_every_strategy_chooses_for_people(name, trained):
+def test_every_strategy_chooses_for_people(name, trained, monkeypatch):
+    monkeypatch.setattr(vaal, "STEPS", 3)
     asked = session.next_round(trained, name, limit=3)
     assert len(asked.picks) == 3
     assert all(pick.reason for pick in asked.picks)

@@ -24,6 +24,7 @@ def origin(name="unet", part="encoder"):
     return Origin(name, 1, part, "byol", 100, 7)
 
 
+@pytest.mark.slow
 @NETWORKS
 @pytest.mark.parametrize("part", ["encoder", "body"])
 def test_a_part_comes_back_in_another_network_and_nothing_else(tmp_path, name, part):

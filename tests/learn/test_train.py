@@ -85,6 +85,7 @@ def test_snapshots_are_of_one_training(pool):
     assert not torch.equal(states[1]["final_conv.weight"], states[2]["final_conv.weight"])
 
 
+@pytest.mark.slow
 def test_bootstrap_members_differ_and_the_network_saw_everything(pool):
     model = trained(pool, quick(ensemble="bootstrap"))
     heads = [state["final_conv.weight"] for state in weights(model)]
@@ -154,6 +155,7 @@ def test_a_batch_too_small_for_batch_norm_is_refused(tmp_path):
     trained(tiny, quick(batch=2, iterations=1))
 
 
+@pytest.mark.slow
 def test_pretrained_weights_start_a_resnet(tmp_path):
     rgb = made.pool(tmp_path, n=2, channels=3)
     given = segmenter("resnet18", 3, 2).encoder.state_dict()

@@ -80,6 +80,7 @@ def test_with_the_sides_swapped_discs_are_new(planted):
     assert found[:12].mean() > found[12:].mean() + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_belief_is_a_share_and_follows_from_the_seed(planted):
     torch.manual_seed(3)

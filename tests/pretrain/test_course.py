@@ -68,6 +68,7 @@ def test_a_seed_gives_the_same_weights_and_another_seed_others(tmp_path):
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("optimiser", ["adamw", "lars"])
 def test_an_interrupted_training_ends_in_the_same_weights(

@@ -15,6 +15,7 @@ from fewmasks.project import Import, create
 SETTINGS = [*made.FAST, "pretrain.iterations=3", "pretrain.batch=4", "pretrain.hidden=16"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_leaves_a_start_that_a_training_takes(method, tmp_path):
     project = made.volumes(tmp_path)

@@ -26,6 +26,7 @@ def blobs(n=400, seed=0):
     return rng.normal(size=(15, 4))[rng.integers(15, size=n)] * 3 + rng.normal(size=(n, 4))
 
 
+@pytest.mark.slow
 def test_the_law_of_the_second_and_third_pick():
     points = np.array([[0.0], [1.0], [3.0], [7.0], [8.0]])
     chance = np.zeros((5, 5))

@@ -32,6 +32,7 @@ def test_tissues_are_as_bright_as_in_t1_and_every_slice_shows_brain(anatomy):
     assert (mask > 0).any(axis=(0, 1)).all()
 
 
+@pytest.mark.slow
 def test_lesions_are_rare(anatomy):
     masks = [make_patient(anatomy, np.random.default_rng([9, n]))[1] for n in range(12)]
     with_lesion = [mask for mask in masks if (mask == 3).any()]

@@ -21,11 +21,13 @@ from tests.study.made import plan_of
 from fewmasks.config import Config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import map_here
+from fewmasks.learn import vaal
 from fewmasks.learn.evidence import OFFERED
 from fewmasks.learn.session import GENERAL, ORACLE
 from fewmasks.loop.rounds import STANDING
 from fewmasks.project import Import, create, open_project
 from fewmasks.query.strategies import load_strategies
+from fewmasks.query.strategy import Strategy
 from fewmasks.study import run
 from fewmasks.study.plan import SHARED, Unit, read_asked
 from fewmasks.study.unit import true_classes
@@ -115,6 +117,7 @@ def test_the_frame_says_what_the_file_says(project, done):
     pd.testing.assert_frame_equal(frame, stored, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_volumes_are_simulated_slice_by_slice(tmp_path):
     project = made.volumes(tmp_path)
     curve = simulate(project, plan_of("random", "strided"), tmp_path / "out")
@@ -131,6 +134,7 @@ def test_scribbles_cost_a_fifteenth(project, tmp_path):
     assert set(curve["annotation"]) == {"scribble"}
 
 
+@pytest.mark.slow
 def test_starts_and_annotations_are_crossed_and_share_the_start_set(project, tmp_path):
     """What is not pre-trained yet is pre-trained first, once."""
     fast = Config().with_settings([*made.FAST, "pretrain.iterations=2", "pretrain.batch=4"])
@@ -175,26 +179,28 @@ def test_the_truth_is_what_the_masks_hold(project):
 # Every strategy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [s.name for s in STRATEGIES.values() if set(s.needs) <= COMPUTED]
 )  # fmt: skip
-def test_a_strategy_runs_to_the_end(name, project, tmp_path):
+def test_a_strategy_runs_to_the_end(name, project, tmp_path, monkeypatch):
+    monkeypatch.setattr(vaal, "STEPS", 3)
     curve = simulate(project, plan_of(name), tmp_path / "out")
     assert len(curve) == 3
     assert pd.read_csv(tmp_path / "out" / "picks.csv")["item"].nunique() == 6
 
 
-@pytest.mark.parametrize(
-    "name", [s.name for s in STRATEGIES.values() if not set(s.needs) <= COMPUTED]
-)  # fmt: skip
 def test_a_strategy_whose_evidence_nobody_computes_is_refused_before_anything(
-    name, project, tmp_path
+    project, tmp_path, monkeypatch
 ):
-    with pytest.raises(ConfigError, match=f"--strategy: {name} needs .*does not compute"):
-        simulate(project, plan_of(name), tmp_path / "out")
+    seer = Strategy("seer", lambda unlabelled, future, limit: unlabelled[:limit], reference="")
+    monkeypatch.setattr(run, "load_strategies", lambda: {"seer": seer})
+    with pytest.raises(ConfigError, match=r"--strategy: seer needs future, .*does not compute"):
+        simulate(project, plan_of("seer"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("score", ["margin", "bald", "variance"])
 def test_any_score_may_go_by_the_name_of_uncertainty(score, project, tmp_path):
     config = Config().with_settings([*made.FAST, f"query.uncertainty={score}"])
@@ -230,6 +236,7 @@ def test_a_finished_folder_holds_no_models(done):
     assert not list(done.rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["01-asked", "01-scored", "02-asked", "02-scored", "00-scored"])
 def test_lost_records_are_made_again_the_same(lost, project, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
@@ -249,6 +256,7 @@ def test_lost_results_are_written_again(project, done, tmp_path):
     assert (out / "picks.csv").read_bytes() == (done / "picks.csv").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["01-asked.json", "02-scored.json"])
 @pytest.mark.parametrize("content", [b"", b'{"numb', b"\xff\xfe", b"[1]"])
 def test_a_damaged_record_is_named(name, content, project, done, tmp_path):
@@ -351,6 +359,7 @@ def test_what_would_fail_in_the_middle_is_refused_at_once(changes, words, projec
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_whole_pool_can_be_asked_for(project, tmp_path):
     curve = simulate(project, plan_of(rounds=5, limit=2), tmp_path / "out")
     assert curve["items"].max() == 10

@@ -15,7 +15,7 @@ from fewmasks.study.statistics import paired_difference
 
 PATIENTS = 24
 ROUNDS, LIMIT, SEEDS = 4, 8, 3
-SETTINGS = ["learn.size=80", "learn.iterations=250"]
+SETTINGS = ["learn.size=64", "learn.iterations=400"]
 
 
 @dataclass(frozen=True)
