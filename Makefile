@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-fast check docs bench serve clean
+.PHONY: help demo test test-fast check docs bench ui ui-test serve clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,8 @@ demo: .venv/.ok  ## the whole loop on data that needs no download; writes demo/r
 
 test: .venv/.ok  ## all tests
 	$(PYTEST) --durations 10
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory ui-test; else \
+	  echo "make: npm is not there, so the tests of the labelling page's own code were left out" >&2; fi
 
 test-fast: .venv/.ok  ## the tests of a minute: without those marked slow or real
 	$(PYTEST) -m "not slow and not real"
@@ -36,9 +38,16 @@ docs: .venv/.ok  ## build the documentation into site/
 bench: .venv/.bench  ## speed and memory against other packages, one file after the other
 	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
 
-serve:  ## label in the browser (not there yet: labels come from files)
-	@echo "make: the labelling page is not built yet; give masks with: fewmasks label PROJECT --from FOLDER" >&2
-	@exit 2
+ui-test: ui/node_modules/.ok  ## types, lint and tests of the labelling page's own code
+	npm --prefix ui run --silent check
+	npm --prefix ui run --silent test
+
+ui: ui/node_modules/.ok  ## build the labelling page (needs Node 20 or newer)
+	npm --prefix ui run build --silent
+
+serve: .venv/.ok  ## label in the browser: make serve PROJECT=folder (default: the demo's)
+	@test -f src/fewmasks/server/static/index.html || $(MAKE) --no-print-directory ui
+	$(BIN)/fewmasks serve $(or $(PROJECT),demo/project)
 
 clean:  ## remove caches and built files; keeps .venv/ and demo/
 	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -54,4 +63,11 @@ clean:  ## remove caches and built files; keeps .venv/ and demo/
 
 .venv/.bench: .venv/.ok
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,bench,dev]'
+	@touch $@
+
+ui/node_modules/.ok: ui/package.json ui/package-lock.json
+	@command -v npm > /dev/null || { \
+	  echo "make: the labelling page needs Node 20 or newer to be built, and npm is not there; install Node" >&2; \
+	  exit 1; }
+	npm --prefix ui install --silent --no-audit --no-fund
 	@touch $@

@@ -1,10 +1,16 @@
 """Fixtures that every test may use."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Whoever starts the tests in the background may have Ctrl-C ignored, which every process they start
+# would inherit, and some of them are to answer it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

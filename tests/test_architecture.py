@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fewmasks"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-LIGHT = ("query", "io", "loop", "project", "pool", "types", "config", "cli", "testing")
+LIGHT = ("query", "io", "loop", "project", "pool", "types", "config", "cli", "testing", "server")
 HEAVY = ("torch", "monai", "scipy", "sklearn", "pandas")
 # An optional library is imported in one file, so that one sentence says what to install.
 OPTIONAL = (

@@ -62,8 +62,8 @@ def find(words: list[str]) -> tuple[Any, list[str]]:
 
 
 def tracked() -> list[Path]:
-    """Files that belong to the project: in git, or not ignored by it."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    """Files that belong to the project."""
+    command = ["git", "ls-files"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip("not a git checkout, so what belongs to the project is not known")

@@ -200,7 +200,7 @@ def test_info_says_where_it_stands(standing, capsys):
     assert "12 items, classes background, cell" in out
     assert "train  10 items of 5 groups" in out
     assert "rounds 1, 2 items open" in out
-    assert f"next: label the 2 chosen items: fewmasks label {standing / 'project'} --from" in out
+    assert f"next: label the 2 chosen items: fewmasks serve {standing / 'project'} (or" in out
 
 
 def test_info_as_json_is_the_summary(standing, capsys):

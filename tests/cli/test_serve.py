@@ -55,6 +55,18 @@ def test_what_is_missing_is_named(capsys, folder, monkeypatch):
     refused(capsys, "fastapi: not installed; run: pip install 'fewmasks[serve]'", folder)
 
 
+def test_answers_are_not_held_back():
+    """Without it each answer in two parts takes 40 ms longer."""
+    from fewmasks.server.run import _listen
+
+    with (
+        _listen("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def add(folder: Path, *options: str, typed: str) -> object:
     args = ["serve", str(folder), "--add-user", *options]
     return CliRunner().invoke(app, args, input=typed)

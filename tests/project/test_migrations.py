@@ -14,16 +14,16 @@ from tests.project import made
 from fewmasks.errors import ProjectError
 from fewmasks.project import migrations, open_project, schema
 
-SECOND_STEP = """
+ANOTHER_STEP = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
-    op.add_column("skip", sa.Column("by", sa.Text))
+    op.add_column("skip", sa.Column("since", sa.Text))
     {then}
 """
 
@@ -35,9 +35,9 @@ def schema_of(folder: Path) -> list[tuple[str, str]]:
     return [(name, " ".join((sql or "").split())) for name, sql in found]
 
 
-def steps_with_a_second(folder: Path, then: str = "") -> Path:
+def steps_with_another(folder: Path, then: str = "") -> Path:
     shutil.copytree(migrations.STEPS / "versions", folder / "versions")
-    (folder / "versions" / "r0002_by.py").write_text(SECOND_STEP.format(then=then))
+    (folder / "versions" / "r0003_since.py").write_text(ANOTHER_STEP.format(then=then))
     return folder
 
 
@@ -54,25 +54,25 @@ def test_the_steps_lead_to_the_tables_of_a_new_project(tmp_path):
 def test_an_older_project_is_brought_to_the_head(tmp_path):
     project = made.pictures_project(tmp_path)
     project.skip(["p1"], "blurred")
-    steps = steps_with_a_second(tmp_path / "steps")
+    steps = steps_with_another(tmp_path / "steps")
     migrations.bring_to_head(project.engine, project.folder, steps)
-    assert schema.stored_revision(project.engine, project.folder) == "0002"
+    assert schema.stored_revision(project.engine, project.folder) == "0003"
     with project.engine.begin() as connection:
-        rows = connection.exec_driver_sql("SELECT item_row, reason, by FROM skip").all()
+        rows = connection.exec_driver_sql("SELECT item_row, reason, since FROM skip").all()
     assert rows == [(1, "blurred", None)]
     migrations.bring_to_head(project.engine, project.folder, steps)
 
 
 def test_steps_run_in_order(tmp_path):
     engine = schema.database(tmp_path)
-    migrations.bring_to_head(engine, tmp_path, steps_with_a_second(tmp_path / "steps"))
-    assert schema.stored_revision(engine, tmp_path) == "0002"
+    migrations.bring_to_head(engine, tmp_path, steps_with_another(tmp_path / "steps"))
+    assert schema.stored_revision(engine, tmp_path) == "0003"
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path):
     project = made.pictures_project(tmp_path)
     before = schema_of(project.folder)
-    steps = steps_with_a_second(tmp_path / "steps", then="raise KeyError('power cut')")
+    steps = steps_with_another(tmp_path / "steps", then="raise KeyError('power cut')")
     with pytest.raises(KeyError, match="power cut"):
         migrations.bring_to_head(project.engine, project.folder, steps)
     assert schema_of(project.folder) == before
@@ -94,6 +94,33 @@ def test_a_project_at_the_first_revision_opens(tmp_path):
     project = open_project(made_by_alembic)
     assert schema.stored_revision(project.engine, project.folder) == schema.HEAD
     assert len(project.pool) == 10
+
+
+def test_a_project_of_the_first_release_keeps_what_it_holds(tmp_path):
+    """Made by the first step, filled, and brought to the tables of today."""
+    steps = tmp_path / "steps"
+    (steps / "versions").mkdir(parents=True)
+    shutil.copy(migrations.STEPS / "versions" / "r0001_first_tables.py", steps / "versions")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    engine = schema.database(folder)
+    migrations.bring_to_head(engine, folder, steps)
+    assert schema.stored_revision(engine, folder) == "0001"
+    with schema.writing(engine).begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO source VALUES (0, 'a', NULL, NULL, 'g', '[]', 'train', 1, 6, 8, 1, 1, 1)"
+        )
+        connection.exec_driver_sql("INSERT INTO item VALUES (0, 'a', 0, 0, NULL, NULL, NULL, NULL)")
+        connection.exec_driver_sql("INSERT INTO skip VALUES (0, 'blurred', 'then')")
+    project = open_project(folder)
+    assert schema.stored_revision(project.engine, folder) == schema.HEAD
+    assert project.skipped.tolist() == [0]
+    project.skip(["a"], "again")
+    with project.engine.begin() as connection:
+        rows = connection.exec_driver_sql("SELECT reason, by, flagged FROM skip").all()
+        assert rows == [("blurred", None, 0)]
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+    assert "lease" in {name for name, _ in schema_of(folder)}
 
 
 def test_a_newer_project_is_refused_and_left_alone(tmp_path):
@@ -124,4 +151,5 @@ def test_the_tables_can_be_made_in_postgresql():
     for table in schema.metadata.sorted_tables:
         statement = str(CreateTable(table).compile(dialect=postgresql.dialect()))
         assert "AUTOINCREMENT" not in statement
-        assert ("SERIAL" in statement) == (table.name in {"label", "training"})
+        numbered = table.name in {"label", "training", "comment", "job"}
+        assert ("SERIAL" in statement) == numbered

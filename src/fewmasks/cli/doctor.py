@@ -7,8 +7,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 
-OPTIONAL = {"nilearn": ("the demo needs it", "demo")}
+OPTIONAL = {
+    "nilearn": ("the demo needs it", "demo"),
+    "fastapi": ("labelling in the browser needs it", "serve"),
+    "uvicorn": ("labelling in the browser needs it", "serve"),
+    "pwdlib": ("labelling in the browser needs it", "serve"),
+}
 """Optional library: what its absence costs, and the extra that brings it."""
 
 
@@ -29,6 +35,7 @@ def findings() -> Iterator[Finding]:
         yield _package(name, "fewmasks does not run without it; reinstall fewmasks")
     for name, (cost, extra) in OPTIONAL.items():
         yield _package(name, f"{cost}; pip install 'fewmasks[{extra}]'")
+    yield _page()
     yield from _devices()
     free = shutil.disk_usage(os.curdir).free / 2**30
     yield Finding("disk", free > 2, f"{free:.0f} GiB free here; projects cache decoded pixels")
@@ -39,6 +46,12 @@ def _package(name: str, cost: str) -> Finding:
         return Finding(name, True, version(name))
     except PackageNotFoundError:
         return Finding(name, False, cost)
+
+
+def _page() -> Finding:
+    there = (files("fewmasks") / "server" / "static" / "index.html").is_file()
+    says = "built" if there else "`fewmasks serve` has no page to show; run `make ui` (needs Node)"
+    return Finding("labelling page", there, says)
 
 
 def _devices() -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fewmasks import __version__
-from fewmasks.cli import about, simulation, work
+from fewmasks.cli import about, serve, simulation, work
 from fewmasks.errors import FewmasksError
 
 NAME = "fewmasks"
@@ -35,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (*work.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
+for command in (*work.COMMANDS, *serve.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
     app.command(command.__name__.rstrip("_"))(command)
 
 

@@ -1,17 +1,29 @@
-"""Progress on the terminal: bars for people, a few lines for logs."""
+"""Progress on the terminal: bars for people, a few lines for logs, JSON for programs."""
 
+import json
+import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
 
 Report = Callable[[str, int, int], None]
+SECONDS_BETWEEN = 0.2
+"""Between two lines of JSON about one task; its last one always comes."""
 
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A report for long work: bars where a person watches, a line per finished task elsewhere."""
+    """A report for long work: bars where a person watches, a line per finished task elsewhere.
+
+    With the environment variable FEWMASKS_PROGRESS=json it is one object a line on stderr:
+    {"what": ..., "done": ..., "of": ...}.
+    """
+    if os.environ.get("FEWMASKS_PROGRESS") == "json":
+        yield _as_json()
+        return
     if not sys.stderr.isatty():
         yield _line
         return
@@ -41,3 +53,15 @@ def progress() -> Iterator[Report]:
 def _line(what: str, done: int, of: int) -> None:
     if done == of:
         typer.echo(f"{what}: {done} done", err=True)
+
+
+def _as_json() -> Report:
+    told: dict[str, float] = {}
+
+    def report(what: str, done: int, of: int) -> None:
+        now = time.monotonic()
+        if done == of or now - told.get(what, -SECONDS_BETWEEN) >= SECONDS_BETWEEN:
+            told[what] = now
+            typer.echo(json.dumps({"what": what, "done": done, "of": of}), err=True)
+
+    return report

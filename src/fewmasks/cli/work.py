@@ -181,7 +181,8 @@ def next_(
     for pick in asked.picks:
         typer.echo(f"  {pick.item}  {pick.reason}")
     typer.echo(
-        f"next: fewmasks label {project} --from FOLDER_OF_MASKS, then fewmasks train {project}"
+        f"next: fewmasks serve {project} (or, from files, fewmasks label {project} "
+        f"--from FOLDER_OF_MASKS), then fewmasks train {project}"
     )
 
 

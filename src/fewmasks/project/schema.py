@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    false,
     func,
     inspect,
     select,
@@ -113,6 +114,9 @@ skip = Table(
     Column("item_row", ForeignKey("item.row"), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("created", String(32), nullable=False),
+    Column("by", Text),
+    # Somebody says that the image itself is bad.
+    Column("flagged", Boolean, nullable=False, server_default=false()),
 )
 
 round_ = Table(
@@ -143,6 +147,76 @@ training = Table(
     Column("record", JSON, nullable=False),
     sqlite_autoincrement=True,
 )
+
+user = Table(
+    "user",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", String(16), nullable=False),
+    # Argon2; none for the person at this computer, who signs in by a link.
+    Column("password", Text),
+    Column("created", String(32), nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    # SHA-256 of the token, so that the database signs nobody in.
+    Column("digest", String(64), primary_key=True),
+    Column("user", ForeignKey("user.name"), nullable=False, index=True),
+    Column("until", String(32), nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("item_row", ForeignKey("item.row"), primary_key=True),
+    Column("user", ForeignKey("user.name"), nullable=False),
+    Column("until", String(32), nullable=False),
+)
+"""Who is labelling an item now; one that ran out binds nobody."""
+
+draft = Table(
+    "draft",
+    metadata,
+    Column("user", ForeignKey("user.name"), primary_key=True),
+    Column("item_row", ForeignKey("item.row"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("digest", String(32), nullable=False),
+    Column("file", Text),
+    Column("saved", String(32), nullable=False),
+    # The label that it became; the file is gone then, but the sequence goes on.
+    Column("revision", Integer),
+)
+"""What somebody has drawn and not handed in; the newest state alone."""
+
+comment = Table(
+    "comment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("item_row", ForeignKey("item.row"), nullable=False, index=True),
+    Column("by", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created", String(32), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("by", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("pid", Integer),
+    # Locked by the job's processes while one of them lives.
+    Column("log", Text, nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("ended", String(32)),
+    sqlite_autoincrement=True,
+)
+"""Training and asking on behalf of somebody at the labelling page."""
 
 
 def database(folder: Path) -> Engine:

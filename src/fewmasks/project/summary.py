@@ -159,8 +159,8 @@ def _next_step(found: dict[str, Any], newest: dict[str, Any] | None) -> str:
     labelled = sum(found["labels"].values())
     if found["open_picks"]:
         return (
-            f"label the {found['open_picks']} chosen items: "
-            f"fewmasks label {project} --from FOLDER_OF_MASKS"
+            f"label the {found['open_picks']} chosen items: fewmasks serve {project} "
+            f"(or, from files, fewmasks label {project} --from FOLDER_OF_MASKS)"
         )
     if labelled and (newest is None or newest.get("labels") != labelled):
         return f"train on the {labelled} labels: fewmasks train {project}"

@@ -1,0 +1,156 @@
+"""Who asks: the session of a request, its rights, and the requests that begin and end one."""
+
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from fewmasks.errors import ConfigError
+from fewmasks.server.accounts import ME, Person, has_users, sign_in
+from fewmasks.server.desk import Desk
+from fewmasks.server.messages import Ready, SignedIn, SignIn
+from fewmasks.server.refusal import Refusal
+from fewmasks.server.sessions import (
+    SESSION_SECONDS,
+    begin_session,
+    csrf_of,
+    end_session,
+    is_csrf,
+    person_of,
+)
+
+COOKIE = "fewmasks_session"
+MAY_TRAIN = ("reviewer", "owner")
+
+router = APIRouter(prefix="/api", tags=["session"])
+
+
+def _desk(request: Request) -> Desk:
+    return request.app.state.desk
+
+
+AtDesk = Annotated[Desk, Depends(_desk)]
+
+
+def _who(request: Request, desk: AtDesk) -> Person:
+    token = request.cookies.get(COOKIE, "")
+    person = person_of(desk.project.engine, token, desk.link is not None) if token else None
+    if person is None:
+        how = "with your name and password" if desk.link is None else (
+            "with the link that `fewmasks serve` printed; it works once, so start it again for "
+            "another one"
+        )  # fmt: skip
+        raise Refusal(401, f"session: not signed in, or no longer; sign in {how}")
+    return person
+
+
+Who = Annotated[Person, Depends(_who)]
+
+
+def _changing(request: Request, person: Who) -> Person:
+    if not is_csrf(request.headers.get("X-CSRF-Token", ""), request.cookies[COOKIE]):
+        raise Refusal(
+            403, "session: the X-CSRF-Token is missing or of another session; load the page again"
+        )
+    return person
+
+
+Changing = Annotated[Person, Depends(_changing)]
+
+
+def _training(person: Changing) -> Person:
+    if person.role not in MAY_TRAIN:
+        raise Refusal(
+            403,
+            f"job: {person.name} is {person.role}; ask a {' or '.join(MAY_TRAIN)} to train",
+        )
+    return person
+
+
+Training = Annotated[Person, Depends(_training)]
+
+
+def _row(id: str, desk: AtDesk, person: Who) -> int:
+    """The row of an item whose id stands in the path, percent-encoded."""
+    del person  # nobody is told which ids there are without signing in
+    try:
+        return row_of(desk, unquote(id, errors="strict"))
+    except UnicodeDecodeError:
+        raise Refusal(404, f"items: {id} is no UTF-8; encode the id as a browser does") from None
+
+
+def row_of(desk: Desk, name: str) -> int:
+    """The row of an item; ids go through the pool and never touch the file system."""
+    try:
+        return int(desk.project.pool.rows([name])[0])
+    except ConfigError as error:
+        raise Refusal(404, str(error)) from None
+
+
+ItemRow = Annotated[int, Depends(_row)]
+
+
+@router.get("/ready")
+def ready(desk: AtDesk) -> Ready:
+    """What the sign-in page has to know; asked before anybody is signed in."""
+    return Ready(name=desk.project.folder.resolve().name, users=desk.link is None)
+
+
+@router.get("/session")
+def session(request: Request, desk: AtDesk, person: Who) -> SignedIn:
+    """Who is signed in."""
+    return _signed_in(desk, person, request.cookies[COOKIE])
+
+
+@router.post("/session")
+def begin(request: Request, response: Response, desk: AtDesk, given: SignIn) -> SignedIn:
+    """Sign in by name and password."""
+    address = request.client.host if request.client else ""
+    desk.attempts.begin(address, given.name)
+    person = sign_in(desk.project.engine, given.name, given.password)
+    if person is None or not has_users(desk.project.engine):
+        raise Refusal(401, "sign in: no such name and password; try again")
+    desk.attempts.succeed(address, given.name)
+    token = begin_session(desk.project.engine, person.name)
+    set_cookie(request, response, token)
+    return _signed_in(desk, person, token)
+
+
+@router.delete("/session", status_code=204)
+def end(request: Request, response: Response, desk: AtDesk, person: Changing) -> None:
+    """Sign out."""
+    del person
+    end_session(desk.project.engine, request.cookies[COOKIE])
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+
+def begin_by_link(desk: Desk, token: str) -> str | None:
+    """A session of the person at this computer; None where the link is wrong or was used."""
+    if desk.link is None or not desk.link.use(token):
+        return None
+    return begin_session(desk.project.engine, ME)
+
+
+def is_signed_in(request: Request, desk: Desk) -> bool:
+    """Whether this browser has a session that counts."""
+    token = request.cookies.get(COOKIE, "")
+    known = token and person_of(desk.project.engine, token, desk.link is not None)
+    return bool(known)
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    """Give the browser the token, where no script can read it and no other site can use it."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(SESSION_SECONDS),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _signed_in(desk: Desk, person: Person, token: str) -> SignedIn:
+    return SignedIn(
+        user=person.name, role=person.role, csrf=csrf_of(token), users=desk.link is None
+    )

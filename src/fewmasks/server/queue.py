@@ -1,0 +1,90 @@
+"""The round's items as the page lists them: what is open, what is taken, what is done."""
+
+from statistics import median
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from fewmasks.loop.cost import seconds_for
+from fewmasks.project import Project
+from fewmasks.project.schema import item, label, lease, pick, round_, skip
+from fewmasks.server.clock import moment
+from fewmasks.server.messages import Asked, Queue, State
+
+FEWEST_MEASURED = 5
+MOST_MEASURED = 50
+OPEN: tuple[State, ...] = ("open", "mine")
+
+
+def read_queue(project: Project, by: str) -> Queue:
+    """The newest round, for this person."""
+    with project.engine.begin() as connection:
+        newest = connection.execute(
+            select(round_).order_by(round_.c.number.desc()).limit(1)
+        ).first()
+        if newest is None:
+            return Queue(round=None, strategy=None, items=[], minutes_left=0.0)
+        known = _Known(connection, newest.number)
+        minutes = _seconds(connection, project) / 60
+        asked = [
+            Asked(
+                item=row.id,
+                order=row.place,
+                reason=row.reason,
+                audit=row.audit,
+                **known.state(row.item_row, by),
+                minutes=round(minutes, 2),
+                second_reading=False,
+            )
+            for row in known.picks
+        ]
+    left = sum(minutes for each in asked if each.state not in ("labelled", "skipped"))
+    return Queue(
+        round=newest.number, strategy=newest.strategy, items=asked, minutes_left=round(left, 1)
+    )
+
+
+def next_open(project: Project, by: str, after: str) -> str | None:
+    """The first item that this person may take, looking on from one of the queue, then around."""
+    items = read_queue(project, by).items
+    at = next((n for n, each in enumerate(items) if each.item == after), -1)
+    around = [*items[at + 1 :], *items[: at + 1]]
+    return next((each.item for each in around if each.state in OPEN and each.item != after), None)
+
+
+class _Known:
+    """What was answered of a round's picks, and who is at work on them."""
+
+    def __init__(self, connection: Connection, number: int) -> None:
+        rows = select(pick.c.item_row).where(pick.c.round == number)
+        picks = select(pick, item.c.id).join(item, item.c.row == pick.c.item_row)
+        picks = picks.where(pick.c.round == number).order_by(pick.c.place)
+        self.picks = connection.execute(picks).all()
+        newest = select(func.max(label.c.id)).where(label.c.item_row.in_(rows))
+        answers = select(label.c.item_row, label.c.by)
+        answers = answers.where(label.c.id.in_(newest.group_by(label.c.item_row)))
+        self.labelled = {r.item_row: r.by for r in connection.execute(answers)}
+        skips = select(skip.c.item_row, skip.c.by).where(skip.c.item_row.in_(rows))
+        self.skipped = {r.item_row: r.by for r in connection.execute(skips)}
+        leases = select(lease.c.item_row, lease.c.user).where(lease.c.until >= moment())
+        self.leases = {r.item_row: r.user for r in connection.execute(leases)}
+
+    def state(self, row: int, by: str) -> dict[str, Any]:
+        """State of an item, and by whom."""
+        if row in self.labelled:
+            return {"state": "labelled", "by": self.labelled[row]}
+        if row in self.skipped:
+            return {"state": "skipped", "by": self.skipped[row]}
+        if row in self.leases:
+            holder = self.leases[row]
+            return {"state": "mine" if holder == by else "taken", "by": holder}
+        return {"state": "open", "by": None}
+
+
+def _seconds(connection: Connection, project: Project) -> float:
+    """What a label takes: the median of the last measured ones, else what the settings say."""
+    query = select(label.c.seconds).where(label.c.seconds > 0)
+    measured = connection.scalars(query.order_by(label.c.id.desc()).limit(MOST_MEASURED)).all()
+    if len(measured) >= FEWEST_MEASURED:
+        return float(median(measured))
+    return seconds_for("mask", project.config.cost)

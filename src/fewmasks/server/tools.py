@@ -1,0 +1,128 @@
+"""Tools that finish a drawing: a random walk from scribbles, slices between labelled slices."""
+
+import threading
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from sqlalchemy import select
+
+from fewmasks.project import Project
+from fewmasks.project.schema import item, label
+from fewmasks.server.pictures import picture
+from fewmasks.server.refusal import Refusal
+from fewmasks.types import UNKNOWN
+
+LONGEST_SIDE = 320
+"""Of what is solved; the result is drawn back to the size of the item."""
+BETA = 130.0
+"""How much an edge holds the walker up (Grady 2006)."""
+FARTHEST_SLICES = 20
+
+_one_at_a_time = threading.Lock()
+
+
+def random_walk(
+    project: Project, row: int, scribble: UInt8[np.ndarray, "y x"]
+) -> UInt8[np.ndarray, "y x"]:
+    """The class whose scribble a random walker from each pixel most likely meets first.
+
+    Grady, Random Walks for Image Segmentation, TPAMI 2006. Edges are barriers.
+    """
+    chosen = project.pool.items[row]
+    present = np.flatnonzero(np.bincount(scribble.ravel(), minlength=256)[:UNKNOWN])
+    if len(present) < 2:
+        raise Refusal(
+            422,
+            f"{chosen.id}: scribbles of {len(present)} classes; draw two or more, of which the "
+            f"background may be one",
+        )
+    step = -(-max(scribble.shape) // LONGEST_SIDE)
+    pixels = picture(project, chosen)[::step, ::step].mean(axis=2).astype(np.float64)
+    seeds = _shrink(scribble, step, present)
+    numbers = np.zeros(256, np.int32)
+    numbers[present] = np.arange(1, len(present) + 1)
+    numbers[UNKNOWN] = 0
+    solved = _solve(pixels, numbers[seeds])
+    found = present.astype(np.uint8)[solved - 1]
+    found = np.kron(found, np.ones((step, step), np.uint8))[
+        : scribble.shape[0], : scribble.shape[1]
+    ]
+    return np.where(scribble == UNKNOWN, found, scribble)
+
+
+def interpolate(project: Project, row: int) -> UInt8[np.ndarray, "y x"]:
+    """A mask between the nearest labelled slices below and above, by their signed distances."""
+    below, above = _labelled_around(project, row)
+    z = project.pool.items[row].z
+    (low, first), (high, second) = below, above
+    share = (z - low) / (high - low)
+    found = np.zeros(first.shape, np.uint8)
+    best = np.full(first.shape, -np.inf)
+    # Of two as deep the later one holds: what is named rather than background or unknown.
+    for number in (UNKNOWN, *range(len(project.classes))):
+        depth = (1 - share) * _depth(first == number) + share * _depth(second == number)
+        found = np.where(depth >= best, np.uint8(number), found)
+        best = np.maximum(depth, best)
+    return found
+
+
+def _solve(pixels: Float[np.ndarray, "y x"], seeds: np.ndarray) -> np.ndarray:
+    """Numbers from 1 everywhere, where `seeds` has some."""
+    from skimage.segmentation import random_walker
+
+    if np.ptp(pixels) == 0:  # scikit-image divides by the deviation
+        pixels = pixels.copy()
+        pixels[0, 0] += 1
+    with _one_at_a_time:  # it takes a processor and 100 MB for a moment
+        return random_walker(pixels / pixels.std(), seeds, beta=BETA, mode="bf")
+
+
+def _shrink(
+    scribble: UInt8[np.ndarray, "y x"], step: int, present: np.ndarray
+) -> UInt8[np.ndarray, "v w"]:
+    """Every `step`-th pixel, but no scribble is lost: a block with one shows the rarest class."""
+    if step == 1:
+        return scribble
+    height, width = (-(-side // step) for side in scribble.shape)
+    padded = np.full((height * step, width * step), UNKNOWN, np.uint8)
+    padded[: scribble.shape[0], : scribble.shape[1]] = scribble
+    blocks = padded.reshape(height, step, width, step)
+    small = np.full((height, width), UNKNOWN, np.uint8)
+    for number in sorted(present, key=lambda n: -int((scribble == n).sum())):
+        small[(blocks == number).any(axis=(1, 3))] = number
+    return small
+
+
+def _depth(inside: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
+    """How deep a pixel lies inside, negative outside."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not inside.any():
+        return np.full(inside.shape, -float(max(inside.shape)))
+    if inside.all():
+        return np.full(inside.shape, float(max(inside.shape)))
+    return distance_transform_edt(inside) - distance_transform_edt(~inside)
+
+
+def _labelled_around(
+    project: Project, row: int
+) -> tuple[tuple[int, np.ndarray], tuple[int, np.ndarray]]:
+    """Position and mask of the nearest full masks below and above, of the same file and place."""
+    with project.engine.begin() as connection:
+        mine = connection.execute(select(item).where(item.c.row == row)).one()
+        query = select(item.c.id, item.c.z).where(item.c.source_id == mine.source_id)
+        for name in ("y0", "x0"):
+            query = query.where(item.c[name].is_not_distinct_from(mine._mapping[name]))
+        query = query.where(item.c.row.in_(select(label.c.item_row))).order_by(item.c.z)
+        near = [r for r in connection.execute(query) if abs(r.z - mine.z) <= FARTHEST_SLICES]
+    stored = [(r.z, project.label(r.id)) for r in near]
+    masks = [(z, found.mask) for z, found in stored if found and found.kind == "mask"]
+    below = [each for each in masks if each[0] < mine.z]
+    above = [each for each in masks if each[0] > mine.z]
+    if not below or not above:
+        raise Refusal(
+            409,
+            f"{mine.id}: no labelled slice within {FARTHEST_SLICES} "
+            f"{'above' if below else 'below'} it; label one there first",
+        )
+    return below[-1], above[0]

@@ -1,0 +1,234 @@
+// @vitest-environment jsdom
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Dashboard, ProjectInfo, Queue, QueueItem, Session } from '../api'
+import { localCodec } from '../editor/codec'
+import { SHORTCUTS } from '../editor/shortcuts'
+import { range, ticks } from './Chart'
+import { type Client, ServerError } from './client'
+import { type AppContext, Context } from './context'
+import { DashboardPage } from './Dashboard'
+import { showMinutes, showSeconds } from './format'
+import { rowsOf } from './Help'
+import { firstOpen, QueuePage } from './Queue'
+import { linkTo, parseRoute } from './route'
+import { SignIn } from './SignIn'
+
+const session: Session = { user: 'me', role: 'owner', csrf: 'x', users: true }
+
+const project = {
+  name: 'heart',
+  classes: [
+    { number: 0, name: 'background', colour: '#808080', key: null },
+    { number: 1, name: 'wall', colour: '#ff0000', key: '1' },
+  ],
+  background: 0,
+  unknown: 255,
+  channels: 1,
+  bits: 8,
+  is_volume: false,
+  summary: { next: 'fewmasks next heart' },
+} as unknown as ProjectInfo
+
+const row = (item: string, change: Partial<QueueItem> = {}): QueueItem => ({
+  item,
+  order: 0,
+  reason: 'drawn at random',
+  audit: false,
+  state: 'open',
+  by: null,
+  minutes: 3,
+  second_reading: false,
+  ...change,
+})
+
+function show(page: React.ReactElement, client: Partial<Client>, change: Partial<AppContext> = {}) {
+  const app = {
+    client: client as Client,
+    codec: localCodec,
+    drafts: { get: async () => null, put: async () => {}, remove: async () => {} },
+    project,
+    session,
+    notify: vi.fn(),
+    report: vi.fn(),
+    ...change,
+  }
+  render(<Context value={app}>{page}</Context>)
+  return app
+}
+
+beforeEach(() => {
+  vi.stubGlobal(
+    'IntersectionObserver',
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  )
+})
+afterEach(() => {
+  cleanup()
+  vi.unstubAllGlobals()
+  window.location.hash = ''
+})
+
+describe('queue', () => {
+  const queue: Queue = {
+    round: 2,
+    strategy: 'clasp-pe',
+    minutes_left: 75,
+    items: [
+      row('b', { order: 1, state: 'mine' }),
+      row('a', { state: 'labelled', by: 'me' }),
+      row('c/d 1', { order: 2, audit: true, state: 'taken', by: 'anna' }),
+      row('e', { order: 3 }),
+    ],
+  }
+
+  it('lists the round in its order, with who has what and what is left', async () => {
+    show(<QueuePage />, { queue: async () => queue })
+    const items = await screen.findAllByRole('listitem')
+    expect(items.map((item) => within(item).getByRole('link').getAttribute('href'))).toEqual([
+      '#/item/a',
+      '#/item/b',
+      '#/item/c%2Fd%201',
+      '#/item/e',
+    ])
+    expect(screen.getByText('Taken by anna')).toBeTruthy()
+    expect(screen.getByText('audit')).toBeTruthy()
+    expect(screen.getByText(/about 1 h 15 min left/)).toBeTruthy()
+    expect(screen.getByText('1 of 4 answered')).toBeTruthy()
+  })
+
+  it('goes on with what was started, and can show the open ones only', async () => {
+    show(<QueuePage />, { queue: async () => queue })
+    fireEvent.click(await screen.findByText('Go on'))
+    expect(window.location.hash).toBe('#/item/b')
+    fireEvent.click(screen.getByLabelText('Open only'))
+    expect(screen.getAllByRole('listitem')).toHaveLength(2)
+  })
+
+  it('says what to do when nothing was asked yet', async () => {
+    const none = { ...queue, round: null, items: [], minutes_left: 0 }
+    show(<QueuePage />, { queue: async () => none })
+    expect(await screen.findByText('Nothing to label yet')).toBeTruthy()
+  })
+
+  it('reports what went wrong', async () => {
+    const error = new ServerError(0, 'the server does not answer')
+    const app = show(<QueuePage />, { queue: () => Promise.reject(error) })
+    expect(await screen.findByText('The server does not answer')).toBeTruthy()
+    expect(app.report).toHaveBeenCalledWith(error)
+  })
+
+  it('opens own work first, then the order of the round', () => {
+    expect(firstOpen(queue.items)?.item).toBe('b')
+    expect(firstOpen([row('z', { order: 2 }), row('y', { order: 1 })])?.item).toBe('y')
+    expect(firstOpen([row('z', { state: 'labelled' })])).toBeNull()
+  })
+})
+
+describe('sign-in', () => {
+  it('asks for name and password and says why it refuses', async () => {
+    const onSession = vi.fn()
+    const signIn = vi
+      .fn()
+      .mockRejectedValueOnce(new ServerError(401, 'name or password is wrong'))
+      .mockResolvedValue(session)
+    const client = { ready: async () => ({ users: true, name: 'heart' }), signIn }
+    render(<SignIn client={client as unknown as Client} onSession={onSession} />)
+    fireEvent.change(await screen.findByLabelText('Name'), { target: { value: 'me' } })
+    fireEvent.change(screen.getByLabelText('Password'), { target: { value: 'secret' } })
+    fireEvent.click(screen.getByRole('button', { name: 'Sign in' }))
+    expect((await screen.findByRole('alert')).textContent).toContain('Name or password is wrong')
+    expect(onSession).not.toHaveBeenCalled()
+    fireEvent.click(screen.getByRole('button', { name: 'Sign in' }))
+    await waitFor(() => expect(onSession).toHaveBeenCalledWith(session))
+    expect(signIn).toHaveBeenLastCalledWith('me', 'secret')
+  })
+
+  it('points to the link where there are no users', async () => {
+    const client = { ready: async () => ({ users: false, name: 'heart' }) }
+    render(<SignIn client={client as unknown as Client} onSession={() => {}} />)
+    expect(await screen.findByText('fewmasks serve')).toBeTruthy()
+    expect(screen.queryByLabelText('Password')).toBeNull()
+  })
+})
+
+describe('dashboard', () => {
+  const found: Dashboard = {
+    labels: { mask: 3, scribble: 1 },
+    minutes: 12.5,
+    curve: [
+      { items: 2, minutes: 6, dice: 0.5, hd95: null, per_class: { wall: 0.5 } },
+      { items: 4, minutes: 12.5, dice: 0.62, hd95: 4.25, per_class: { wall: 0.62 } },
+    ],
+    next: 'choose the next items to label: fewmasks next heart',
+  }
+  const idle = { state: 'none', lines: [] }
+
+  it('shows the curve, the last scores and what they changed by', async () => {
+    const client = { dashboard: async () => found, job: async () => idle }
+    show(<DashboardPage />, client as unknown as Client)
+    expect(await screen.findByText('+0.120 since the last training')).toBeTruthy()
+    expect(screen.getByText('3 masks, 1 scribble')).toBeTruthy()
+    expect(screen.getByRole('img').textContent).toContain('Training 2 · 4 items, 13 min: 0.620')
+    expect(screen.getByText('Choose the next items to label.')).toBeTruthy()
+    fireEvent.click(screen.getByText('Distance', { selector: 'button' }))
+    expect(screen.getByRole('img').textContent).toContain('4.3')
+  })
+
+  it('stands a project without any training', async () => {
+    const empty = { ...found, curve: [] }
+    const client = { dashboard: async () => empty, job: async () => idle }
+    show(<DashboardPage />, client as unknown as Client)
+    expect(await screen.findByText(/curve starts with the first training/)).toBeTruthy()
+  })
+
+  it('lets reviewers and owners train, and nobody else', async () => {
+    const startJob = vi.fn(async () => ({ id: 1 }))
+    const client = { dashboard: async () => found, job: async () => idle, startJob }
+    show(<DashboardPage />, client as unknown as Client)
+    fireEvent.click(await screen.findByRole('button', { name: 'Train and ask again' }))
+    await waitFor(() => expect(startJob).toHaveBeenCalledOnce())
+    cleanup()
+    const annotator = { ...session, role: 'annotator' as const }
+    show(<DashboardPage />, client as unknown as Client, { session: annotator })
+    expect(await screen.findByText(/reviewer or the owner/)).toBeTruthy()
+    expect(screen.queryByRole('button', { name: 'Train and ask again' })).toBeNull()
+  })
+})
+
+describe('small things', () => {
+  it('keeps ids whole in the address', () => {
+    const route = { page: 'item', id: 'a/b c#%?é' } as const
+    expect(parseRoute(linkTo(route))).toEqual(route)
+    expect(parseRoute('#/item/%')).toEqual({ page: 'queue' })
+    expect(parseRoute('')).toEqual({ page: 'queue' })
+  })
+
+  it('writes times as people do', () => {
+    expect([0, 0.4, 3.2, 60, 135].map(showMinutes)).toEqual([
+      '0 min',
+      '< 1 min',
+      '3 min',
+      '1 h',
+      '2 h 15 min',
+    ])
+    expect([0, 65.9, 600].map(showSeconds)).toEqual(['0:00', '1:05', '10:00'])
+  })
+
+  it('puts round numbers on the axes', () => {
+    expect(ticks(0, 133)).toEqual([0, 50, 100])
+    expect(ticks(0.47, 0.83)).toEqual([0.5, 0.6, 0.7, 0.8])
+    expect(ticks(3, 3)).toEqual([3])
+    expect(range([0.99, 1], true)[1]).toBe(1)
+    expect(range([12], false)[0]).toBe(0)
+  })
+
+  it('shows every shortcut in the help, once', () => {
+    const groups = [...new Set(SHORTCUTS.map(({ group }) => group))]
+    const shown = groups.flatMap(rowsOf).reduce((sum, { more }) => sum + 1 + more.length, 0)
+    expect(shown).toBe(SHORTCUTS.length)
+  })
+})
