@@ -8,12 +8,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fewmasks.api import create as create
     from fewmasks.api import open as open
+    from fewmasks.api import serve as serve
     from fewmasks.api import simulate as simulate
     from fewmasks.config import Config as Config
     from fewmasks.errors import FewmasksError as FewmasksError
     from fewmasks.learn.session import next_round as next_round
     from fewmasks.learn.session import predict_files as predict_files
     from fewmasks.learn.session import train as train
+    from fewmasks.pretrain.session import pretrain as pretrain
     from fewmasks.project import Project as Project
     from fewmasks.query.strategy import Strategy as Strategy
     from fewmasks.types import UNKNOWN as UNKNOWN
@@ -26,6 +28,8 @@ _HOME = {
     "train": ("fewmasks.learn.session", "train"),
     "next_round": ("fewmasks.learn.session", "next_round"),
     "predict_files": ("fewmasks.learn.session", "predict_files"),
+    "pretrain": ("fewmasks.pretrain.session", "pretrain"),
+    "serve": ("fewmasks.api", "serve"),
     "simulate": ("fewmasks.api", "simulate"),
     "Config": ("fewmasks.config", "Config"),
     "FewmasksError": ("fewmasks.errors", "FewmasksError"),

@@ -44,6 +44,19 @@ def open(folder: str | Path) -> Project:
     return open_project(Path(folder))
 
 
+def serve(project: Project, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Label in the browser until interrupted; the link is written to standard output."""
+    import sys
+
+    from fewmasks.server.run import serve as run
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    run(project.folder, host, port, say)
+
+
 def simulate(
     project: Project,
     strategies: Sequence[str],
