@@ -20,6 +20,8 @@ from fewmasks.query.strategies import STRATEGIES
 from fewmasks.study import unit as unit_module
 from fewmasks.study.run import simulate
 
+pytestmark = pytest.mark.slow
+
 
 def fast(project, *settings):
     project.config = Config().with_settings([*made.FAST, *settings])

@@ -28,6 +28,8 @@ from fewmasks.nn.uncertainty import SCORES
 from fewmasks.query import score as reference
 from fewmasks.types import UNKNOWN, Item, Label
 
+pytestmark = pytest.mark.slow
+
 ENSEMBLES = ("snapshots", "bootstrap", "dropout")
 SHAPES = [(32, 32), (20, 32), (32, 18)]
 N = 11

@@ -15,6 +15,8 @@ from fewmasks.learn.model import build, load_model, save_model, seeded
 from fewmasks.learn.predict import probabilities
 from fewmasks.learn.train import fit, prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "config",

@@ -18,6 +18,8 @@ from fewmasks.metrics import confusion, dice, dice_from_confusion, hausdorff95
 from fewmasks.project import Import, Project, create
 from fewmasks.types import Label
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("background", "organ")
 SPACING = (4.0, 1.0, 2.0)
 

@@ -20,6 +20,8 @@ from fewmasks.project import Import, create, open_project
 from fewmasks.query.strategies import load_strategies
 from fewmasks.types import Label
 
+pytestmark = pytest.mark.slow
+
 STRATEGIES = load_strategies()
 
 

@@ -19,6 +19,8 @@ from fewmasks.metrics import confusion, dice_from_confusion
 from fewmasks.nn.segmenter import segmenter
 from fewmasks.types import Item, Label
 
+pytestmark = pytest.mark.slow
+
 Pool = tuple[PixelCache, list[Item], list[Label]]
 
 

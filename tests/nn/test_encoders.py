@@ -12,6 +12,8 @@ from fewmasks.errors import FormatError, GeometryError
 from fewmasks.nn.encoders import load_encoder, read_weights
 from fewmasks.nn.segmenter import segmenter
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
 
 

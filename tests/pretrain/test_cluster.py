@@ -31,6 +31,8 @@ from fewmasks.pretrain.cluster import (
 from fewmasks.pretrain.course import Course, run
 from fewmasks.pretrain.session import shuffled
 
+pytestmark = pytest.mark.slow
+
 STILL = LearnConfig(flips="none", rotate_degrees=0, scale=0)
 ONE = torch.tensor(1.0)
 

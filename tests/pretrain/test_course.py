@@ -22,6 +22,8 @@ from fewmasks.pretrain.course import Course, Draw, run
 from fewmasks.pretrain.lars import Lars
 from fewmasks.pretrain.session import shuffled
 
+pytestmark = pytest.mark.slow
+
 ITERATIONS = 6
 CONFIG = PretrainConfig(batch=4, hidden=16, projection=8, learning_rate=3e-3)
 

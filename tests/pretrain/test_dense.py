@@ -18,6 +18,8 @@ from fewmasks.pretrain.course import Course, run
 from fewmasks.pretrain.dense import COARSEST, HIDDEN, Dense, disguised, error_where, squares
 from fewmasks.pretrain.session import shuffled
 
+pytestmark = pytest.mark.slow
+
 STILL = LearnConfig(flips="none", rotate_degrees=0, scale=0)
 NOTHING = torch.empty(4, 0, dtype=torch.long)
 

@@ -13,6 +13,8 @@ from fewmasks.errors import ConfigError
 from fewmasks.pretrain import views
 from fewmasks.pretrain.views import LUMA, RECIPES, STAINS, make_views
 
+pytestmark = pytest.mark.slow
+
 PRESETS = tuple(RECIPES)
 STILL = replace(RECIPES["grey"], area=(1.0, 1.0), degrees=0.0, stretch=1.0)
 

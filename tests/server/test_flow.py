@@ -11,6 +11,8 @@ from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import Link
 from fewmasks.types import UNKNOWN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def project(tmp_path):

@@ -23,6 +23,8 @@ from fewmasks.server.clock import moment
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import Link
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse"
 OPEN = {("GET", "/api/ready"), ("POST", "/api/session")}
 

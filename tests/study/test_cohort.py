@@ -7,6 +7,8 @@ import pytest
 from fewmasks.io.scan import scan_table
 from fewmasks.study.cohort import CLASSES, SLICES, load_anatomy, make_patient, write_cohort
 
+pytestmark = pytest.mark.slow
+
 anatomy = pytest.fixture(scope="module")(lambda: load_anatomy())
 
 

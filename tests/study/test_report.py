@@ -12,6 +12,8 @@ from fewmasks.study.gallery import MOST_PICTURES
 from fewmasks.study.report import write_report
 from fewmasks.study.statistics import RUN
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "img", "br", "link", "input"}
 NO_PICKS = pd.DataFrame(columns=[*RUN, "round", "order", "item", "group", "reason"])
 

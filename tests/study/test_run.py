@@ -32,6 +32,8 @@ from fewmasks.study import run
 from fewmasks.study.plan import SHARED, Unit, read_asked
 from fewmasks.study.unit import true_classes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPUTED = {*STANDING, *OFFERED, GENERAL, ORACLE}
 STRATEGIES = load_strategies()
