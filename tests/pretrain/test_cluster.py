@@ -5,19 +5,15 @@ import copy
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from sklearn.metrics import adjusted_rand_score
 from tests.learn import made as pools
 from torch.nn import functional
 
-from fewmasks.config import LearnConfig, PretrainConfig
+from fewmasks.config import LearnConfig
 from fewmasks.errors import ConfigError
 from fewmasks.learn.data import Frames
-from fewmasks.learn.model import build
-from fewmasks.learn.starts import Origin
 from fewmasks.learn.train import prepare
-from fewmasks.nn.segmenter import encoder_tensors, segmenter
-from fewmasks.pretrain import course as loop
+from fewmasks.nn.segmenter import segmenter
 from fewmasks.pretrain.cluster import (
     MOST_CLUSTERS,
     Cluster,
@@ -28,8 +24,6 @@ from fewmasks.pretrain.cluster import (
     sharpening,
     target,
 )
-from fewmasks.pretrain.course import Course, run
-from fewmasks.pretrain.session import shuffled
 
 pytestmark = pytest.mark.slow
 
@@ -237,40 +231,6 @@ def test_every_item_gets_the_cluster_that_it_would_have_alone(tmp_path):
     assert found.tolist() == torch.cat(alone).tolist()
     assert not objective.training
     assert set(found.tolist()) <= {0, 1, 2}
-
-
-class Interrupted(Exception):
-    pass
-
-
-def trained(folder, stop_at=None):
-    """The start tensors of a short training, or an interruption at a step."""
-    cache, items, _ = pools.pool(folder, n=10)
-    card = prepare(cache, items, pools.CLASSES, pools.quick())
-    network = build(card, 0)
-    torch.manual_seed(0)
-    objective = Cluster(network, 1, card.config, 2)
-    origin = Origin("unet", 1, "encoder", "cluster", 6, 0)
-    course = Course(PretrainConfig(batch=4), origin, folder / "start.safetensors", card)
-
-    def report(done, of):
-        if done == stop_at:
-            raise Interrupted
-
-    frames = Frames(cache, items, card.frame, card.config.size, card.intensity)
-    run(course, objective, network, frames, shuffled(len(items), 4, 0), report)
-    return load_file(course.out), network
-
-
-@pytest.mark.parametrize("stop_at", [1, 4])
-def test_an_interrupted_training_ends_in_the_same_weights(tmp_path, monkeypatch, stop_at):
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    whole, network = trained(tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        trained(tmp_path / "broken", stop_at)
-    resumed, _ = trained(tmp_path / "broken")
-    assert whole.keys() == resumed.keys() == encoder_tensors(network)
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 @pytest.mark.slow

@@ -4,19 +4,10 @@ import copy
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from tests.learn import made as pools
 
-from fewmasks.config import LearnConfig, PretrainConfig
-from fewmasks.learn.data import Frames
-from fewmasks.learn.model import build
-from fewmasks.learn.starts import Origin
-from fewmasks.learn.train import prepare
+from fewmasks.config import LearnConfig
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors, head_of, segmenter
-from fewmasks.pretrain import course as loop
-from fewmasks.pretrain.course import Course, run
 from fewmasks.pretrain.dense import COARSEST, HIDDEN, Dense, disguised, error_where, squares
-from fewmasks.pretrain.session import shuffled
 
 pytestmark = pytest.mark.slow
 
@@ -163,40 +154,6 @@ def test_it_cannot_look_at_what_it_must_say():
     dense.network.register_forward_hook(lambda _module, given, _said: given[0])
     loss, _ = dense(pixels, torch.empty(16, 0, dtype=torch.long))
     assert loss.item() == pytest.approx(1, abs=0.1)
-
-
-class Interrupted(Exception):
-    pass
-
-
-def trained(folder, stop_at=None):
-    """The start tensors of a short training, or an interruption at a step."""
-    cache, items, _ = pools.pool(folder, n=10)
-    card = prepare(cache, items, pools.CLASSES, pools.quick())
-    network = build(card, 0)
-    torch.manual_seed(0)
-    objective = Dense(network, 1, card.config)
-    origin = Origin("unet", 1, "body", "dense", 6, 0)
-    course = Course(PretrainConfig(batch=4), origin, folder / "start.safetensors", card)
-
-    def report(done, of):
-        if done == stop_at:
-            raise Interrupted
-
-    frames = Frames(cache, items, card.frame, card.config.size, card.intensity)
-    run(course, objective, network, frames, shuffled(len(items), 4, 0), report)
-    return load_file(course.out), network
-
-
-@pytest.mark.parametrize("stop_at", [1, 4])
-def test_an_interrupted_training_ends_in_the_same_weights(tmp_path, monkeypatch, stop_at):
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-    whole, network = trained(tmp_path / "whole")
-    with pytest.raises(Interrupted):
-        trained(tmp_path / "broken", stop_at)
-    resumed, _ = trained(tmp_path / "broken")
-    assert whole.keys() == resumed.keys() == body_tensors(network)
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
 @pytest.mark.slow

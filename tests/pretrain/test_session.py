@@ -1,6 +1,8 @@
 """Pre-training of a project, from its settings to the file of weights."""
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from tests.study import made
 
 from fewmasks.config import METHODS, Config, PretrainConfig
@@ -9,6 +11,8 @@ from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import data
 from fewmasks.learn.session import train
 from fewmasks.learn.starts import read_origin, start_path
+from fewmasks.nn.segmenter import body_tensors, encoder_tensors, segmenter
+from fewmasks.pretrain import course
 from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain
 from fewmasks.project import Import, create
 
@@ -32,6 +36,39 @@ def test_every_method_leaves_a_start_that_a_training_takes(method, tmp_path):
     label_from_reference(project, [item.id for item in items])
     assert train(project, start=method) is not None
     assert project.trainings()[-1]["start"] == method
+
+
+class Interrupted(Exception):
+    """Raised by the report, as Ctrl-C would be."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_goes_on_where_it_was_stopped(method, tmp_path, monkeypatch):
+    """Clusters are found at the third of six steps: once before the stop and once after it."""
+    monkeypatch.setattr(course, "CHECKPOINT_SECONDS", 0.0)
+    project = made.volumes(tmp_path)
+    project.config = Config().with_settings(
+        [*SETTINGS, "pretrain.iterations=6", "pretrain.clusters=2"]
+    )
+    whole = pretrain(project, method, out=tmp_path / "whole.safetensors")
+    for stop_at in (1, 4):
+        out = tmp_path / f"stopped-{stop_at}.safetensors"
+
+        def report(what, done, of, stop_at=stop_at):
+            if done == stop_at:
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            pretrain(project, method, out=out, report=report)
+        assert not out.exists()
+        again = pretrain(project, method, out=out)
+        expected, found = load_file(whole.path), load_file(out)
+        network = segmenter("unet", 1, 2)
+        parts = body_tensors(network) if method == "dense" else encoder_tensors(network)
+        assert expected.keys() == found.keys() == parts
+        assert all(torch.equal(expected[name], found[name]) for name in parts)
+        assert again.losses == whole.losses
 
 
 def test_test_items_are_never_looked_at(tmp_path, monkeypatch):

@@ -113,7 +113,6 @@ const items = Array.from({ length: 14 }, (_, i) => ({
   order: i,
   reason: reasons[i % reasons.length],
   audit: i === 6,
-  second_reading: i === 9,
   state: i === 2 ? 'taken' : i === 11 ? 'labelled' : i === 12 ? 'skipped' : 'open',
   by: i === 2 ? 'anna' : i === 11 ? 'me' : null,
 }))

@@ -63,7 +63,6 @@ export interface QueueItem {
   state: QueueState
   by: string | null
   minutes: number
-  second_reading: boolean
 }
 
 export interface Queue {

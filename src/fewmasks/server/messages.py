@@ -92,7 +92,6 @@ class Asked(Said):
     state: State
     by: str | None
     minutes: float
-    second_reading: bool
 
 
 class Queue(Said):

@@ -34,7 +34,6 @@ def read_queue(project: Project, by: str) -> Queue:
                 audit=row.audit,
                 **known.state(row.item_row, by),
                 minutes=round(minutes, 2),
-                second_reading=False,
             )
             for row in known.picks
         ]

@@ -1,15 +1,15 @@
 """Serving a project until somebody stops it."""
 
 import errno
-import fcntl
 import logging
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.errors import ConfigError
+from fewmasks.io.lock import held
 from fewmasks.project import Project, open_project
 from fewmasks.server import drafts
 from fewmasks.server.accounts import has_users
@@ -40,17 +40,11 @@ def serve(folder: Path, host: str, port: int, say: Callable[[str], None]) -> Non
         server.run(sockets=[listening])
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the project's lock, which the system lets go when this process ends, however it ends."""
-    with (folder / "server.lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ProjectError(
-                f"{folder}: is being served already; use that link, or stop the other one first"
-            ) from None
-        yield
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    return held(
+        folder / "server.lock",
+        f"{folder}: is being served already; use that link, or stop the other one first",
+    )
 
 
 def _server(project: Project, link: Link | None) -> Any:

@@ -1,13 +1,12 @@
 """Simulate the whole loop with the reference masks as the annotator: paired, resumable, exact."""
 
-import fcntl
 import hashlib
 import json
 import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import product
@@ -21,6 +20,7 @@ from fewmasks.config import METHODS, SCRATCH, STARTS, parse_config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import write_text
+from fewmasks.io.lock import held
 from fewmasks.project import Project
 from fewmasks.query.strategies import load_strategies
 from fewmasks.study.facts import facts
@@ -161,17 +161,11 @@ def _check_references(project: Project, kind: Kind) -> None:
                 )
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder; the system lets go of it when the process dies, however it dies."""
-    with (out / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ProjectError(
-                f"{out}: another simulation is writing there; wait for it or choose another --out"
-            ) from None
-        yield
+def _alone(out: Path) -> AbstractContextManager[None]:
+    return held(
+        out / ".lock",
+        f"{out}: another simulation is writing there; wait for it or choose another --out",
+    )
 
 
 def cores() -> int:

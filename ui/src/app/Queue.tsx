@@ -148,11 +148,6 @@ function Row({ item }: { item: QueueItem }) {
               audit
             </span>
           )}
-          {item.second_reading && (
-            <span className="tag" title="Read by two people, to measure agreement">
-              second reading
-            </span>
-          )}
         </span>
         <span className="queue-minutes">{isClosed ? '' : showMinutes(item.minutes)}</span>
         <span className={`state state-${item.state}`}>

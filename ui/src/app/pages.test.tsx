@@ -38,7 +38,6 @@ const row = (item: string, change: Partial<QueueItem> = {}): QueueItem => ({
   state: 'open',
   by: null,
   minutes: 3,
-  second_reading: false,
   ...change,
 })
 
