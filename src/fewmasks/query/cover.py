@@ -25,17 +25,19 @@ def cover(similarity: Real[np.ndarray, "K N"], k: int) -> Rows:
     """
     reached = np.zeros(similarity.shape[1], dtype=similarity.dtype)
     rise = np.empty_like(reached)
-    exact = np.int64 if similarity.dtype.kind in "iu" else None
+    ones, rows = np.ones_like(reached), list(similarity)
+    is_exact = similarity.dtype.kind in "iu"
 
     def gain(row: int) -> float:
         # The same sum in the same order and place can only fall while `reached` rises,
         # rounding included, which is what makes old gains upper bounds.
-        np.maximum(similarity[row], reached, out=rise)
+        np.maximum(rows[row], reached, out=rise)
         np.subtract(rise, reached, out=rise)
-        return float(rise.sum(dtype=exact))
+        # For floats the product with ones is the fastest sum of all, for bytes it would overflow.
+        return float(rise.sum(dtype=np.int64) if is_exact else rise.dot(ones))
 
     def take(row: int) -> None:
-        np.maximum(similarity[row], reached, out=reached)
+        np.maximum(rows[row], reached, out=reached)
 
     first = np.array([gain(row) for row in range(len(similarity))])
     return _lazy_greedy(first, gain, take, k)
@@ -85,7 +87,7 @@ def _lazy_greedy(
     """Greedy maximum of a gain that only falls: a gain is measured again only when it leads."""
     heap = [(-value, row) for row, value in enumerate(bound.tolist())]
     heapq.heapify(heap)
-    measured = np.zeros(len(heap), dtype=np.int64)
+    measured = [0] * len(heap)  # the number of picks a gain was measured at
     picks: list[int] = []
     while heap and len(picks) < k:
         negative, row = heap[0]
