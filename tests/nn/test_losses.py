@@ -1,5 +1,7 @@
 """Losses look at known pixels only."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -57,8 +59,31 @@ def test_dice_equals_the_definition(seed):
     assert partial_dice(logits, target).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_loss_is_cross_entropy_plus_dice():
+def weighted_by_definition(logits: torch.Tensor, target: torch.Tensor) -> float:
+    """Cross-entropy, pixel by pixel, each weighing the more, the rarer its class is."""
+    log_probs = logits.detach().double().log_softmax(dim=1).numpy()
+    known = [place for place in np.ndindex(*target.shape) if target[place] != 255]
+    size = Counter(int(target[place]) for place in known)
+    loss = weights = 0.0
+    for b, y, x in known:
+        label = int(target[b, y, x])
+        weight = (len(known) / size[label]) ** 0.5
+        loss -= weight * log_probs[b, label, y, x]
+        weights += weight
+    return loss / weights
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_loss_is_weighted_cross_entropy_plus_dice(seed):
+    logits, target = drawn(seed)
+    target[(target == 1) & (torch.arange(5) > seed)] = 255  # a rare class, or an absent one
+    expected = weighted_by_definition(logits, target) + dice_by_definition(logits, target)
+    assert partial_loss(logits, target).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_classes_of_equal_size_weigh_the_same():
     logits, target = drawn()
+    target = torch.arange(target.numel()).reshape(target.shape) % 3
     parts = partial_cross_entropy(logits, target) + partial_dice(logits, target)
     assert partial_loss(logits, target).item() == pytest.approx(parts.item(), abs=1e-6)
 

@@ -7,6 +7,8 @@ from torch import Tensor
 from fewmasks.types import UNKNOWN
 
 SMOOTH = 1e-5
+RARITY = 0.5
+"""How much more a pixel of a rare class weighs: 0 is not at all, 1 makes all classes equal."""
 
 
 def partial_cross_entropy(
@@ -31,11 +33,12 @@ def partial_loss(
 ) -> Float[Tensor, ""]:
     """Cross-entropy plus Dice over known pixels: the first baseline for masks and scribbles.
 
-    Partial labels train a plain U-Net well (ScribbleBench, arXiv:2403.12834).
+    Partial labels train a plain U-Net well (ScribbleBench, arXiv:2403.12834). Rare classes weigh
+    more in the cross-entropy, see docs/decisions/0012.
     """
     log_probs = logits.float().log_softmax(dim=1)
     truth = _one_hot(target, logits.shape[1])
-    return _cross_entropy(log_probs, truth) + _dice(log_probs, truth)
+    return _cross_entropy(log_probs, truth * _rarity(truth)) + _dice(log_probs, truth)
 
 
 def known_share(target: Int64[Tensor, "b y x"]) -> float:
@@ -47,6 +50,12 @@ def _one_hot(target: Int64[Tensor, "b y x"], n_classes: int) -> Float[Tensor, "b
     """1 for the class of a known pixel; an unknown pixel is 0 throughout."""
     classes = torch.arange(n_classes, device=target.device)[:, None, None]
     return (target.unsqueeze(1) == classes).float()
+
+
+def _rarity(truth: Float[Tensor, "b c y x"]) -> Float[Tensor, "c 1 1"]:
+    """Weight of a pixel of each class: its class's share of the known pixels to the power -1/2."""
+    size = truth.sum((0, 2, 3))
+    return (size.sum() / size.clamp_min(1)).pow(RARITY)[:, None, None]
 
 
 # Sums of products, where indexed sums would do, give the same result every time on a GPU as well.
