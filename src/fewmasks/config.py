@@ -111,7 +111,8 @@ class CostConfig(Section):
 
     seconds_per_mask: float = Field(60.0, gt=0)
     scribble_speedup: float = Field(15.0, gt=0)
-    """A scribble is so many times faster than a mask (Valvano et al. 2021)."""
+    """A scribble is so many times faster than a mask (Valvano et al. 2021, as cited by Vepa et al.
+    2024)."""
 
 
 class Config(Section):
