@@ -100,7 +100,7 @@ def test_a_picture_is_in_the_colours_of_imagenet(tmp_path):
     images, items = pool_of(tmp_path, one=pixels)
     card = prepare(images, items, CLASSES, quick())
     (picture,) = pictures(images, items, card.intensity, 28).numpy()
-    for channel, (mean, deviation) in enumerate(zip(MEAN, DEVIATION, strict=True)):
+    for channel, (mean, deviation) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)]):
         slow = (pixels[..., channel] / 255 - mean) / deviation
         assert picture[channel] == pytest.approx(slow, abs=1e-5)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from plotly.io import to_html
 
+from fewmasks.config import STARTS
 from fewmasks.study.charts import Look, Panel, PoolMap, curves_figure, looks, map_figure, plot_svg
 from fewmasks.study.gallery import BACKGROUND, Pictures, class_colours, gallery
 from fewmasks.study.statistics import (
@@ -203,7 +204,9 @@ def _pool_section(
         f'<span><i class=dot style="background:{colour}"></i>{escape(name)}</span>'
         for name, colour in inks.items()
     ]
-    by = "thumbnails" if pool.embedding == "thumbnail" else f"the {pool.embedding} start"
+    by = "thumbnails" if pool.embedding == "thumbnail" else pool.embedding
+    if pool.embedding in STARTS:
+        by = f"the {pool.embedding} start"
     return POOL.substitute(
         chart=chart,
         n=len(pool.points),
