@@ -19,7 +19,7 @@ HEAVY = ("torch", "monai", "scipy", "sklearn", "pandas")
 # An optional library is imported in one file, so that one sentence says what to install.
 OPTIONAL = (
     "nilearn", "pydicom", "rasterio", "openslide", "ray", "psycopg", "highdicom", "onnx", "pytest",
-    "pwdlib", "uvicorn",
+    "pwdlib", "uvicorn", "transformers", "huggingface_hub", "openTSNE",
 )  # fmt: skip
 LONGEST = 60
 LONGEST_IN = {"learn/train.py": 90}  # the training loop is one story

@@ -16,6 +16,7 @@ Method = Literal["byol", "group", "cluster", "dense"]
 METHODS: tuple[Method, ...] = get_args(Method)
 RelationName = Literal["neighbour", "volume", "group4", "group3", "group2", "patient"]
 """The next slice, the same file, the same first four ... two group keys, the same first one."""
+MapMethod = Literal["pca", "tsne"]
 SCRATCH, IMAGENET = "scratch", "imagenet"
 STARTS = (SCRATCH, *METHODS, IMAGENET)
 """Names of where a training may start; a file of weights is one too."""
@@ -101,9 +102,12 @@ class QueryConfig(Section):
     """The score that strategies get under the name `uncertainty`."""
     embedding: str = "model"
     """What strategies get under the name `embedding`: `model` (the one trained last), `thumbnail`
-    (the picture itself), a start (byol, group, cluster, dense, imagenet), or a start file."""
+    (the picture itself), a start (byol, group, cluster, dense, imagenet), a start file, the folder
+    of a DINOv2 or DINOv3 checkpoint, or `hub:OWNER/NAME` to fetch one."""
     group_cap: int | None = Field(None, ge=1)
     """At most so many picks of one group in a round."""
+    map: MapMethod = "pca"
+    """How a report lays the embedding on a plane; tsne needs the extra `viz`."""
 
 
 class CostConfig(Section):
@@ -111,7 +115,8 @@ class CostConfig(Section):
 
     seconds_per_mask: float = Field(60.0, gt=0)
     scribble_speedup: float = Field(15.0, gt=0)
-    """A scribble is so many times faster than a mask (Valvano et al. 2021)."""
+    """A scribble is so many times faster than a mask (Valvano et al. 2021, as cited by Vepa et al.
+    2024)."""
 
 
 class Config(Section):

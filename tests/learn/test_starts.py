@@ -9,7 +9,14 @@ from safetensors.torch import save_file
 from fewmasks.config import STARTS
 from fewmasks.errors import ConfigError, FormatError, GeometryError, ProjectError
 from fewmasks.learn import starts
-from fewmasks.learn.starts import Origin, find_start, load_start, read_origin, write_start
+from fewmasks.learn.starts import (
+    Origin,
+    find_start,
+    load_start,
+    read_origin,
+    start_path,
+    write_start,
+)
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors, segmenter
 
 NETWORKS = pytest.mark.parametrize("name", ["unet", "resnet18"])
@@ -108,6 +115,35 @@ def test_imagenet_weights_are_fetched_once_and_only_where_there_are_some(tmp_pat
     assert fetched == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd")]
     with pytest.raises(ConfigError, match="no ImageNet weights for unet"):
         find_start(tmp_path, "imagenet", "unet")
+
+
+@pytest.fixture
+def cut_off(monkeypatch):
+    """No start may ask anybody for anything."""
+
+    def download(*given, **more):
+        raise AssertionError(f"asked for {given}")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+
+
+def test_imagenet_weights_in_a_file_are_a_start_and_nothing_is_fetched(tmp_path, cut_off):
+    given, taker = network("resnet18", channels=3, seed=1), network("resnet18", channels=3)
+    weights = dict(given.encoder.state_dict())
+    save_file({**weights, "fc.weight": torch.zeros(9, 512)}, tmp_path / "theirs.safetensors")
+    torch.save({**weights, "fc.bias": torch.zeros(9)}, tmp_path / "theirs.pth")
+    for name in ("theirs.safetensors", "theirs.pth"):
+        path = find_start(tmp_path, str(tmp_path / name), "resnet18")
+        load_start(taker, path)
+        found = taker.encoder.state_dict()
+        assert all(torch.equal(found[key], tensor) for key, tensor in weights.items())
+
+
+@pytest.mark.parametrize("name", [start for start in STARTS if start != "imagenet"])
+def test_no_other_start_asks_for_the_hub(name, tmp_path, cut_off):
+    start_path(tmp_path, name).parent.mkdir()
+    start_path(tmp_path, name).touch()
+    find_start(tmp_path, name, "resnet18")
 
 
 def test_without_a_network_the_user_hears_how_to_bring_the_file(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ COST = CostConfig()
 
 
 def test_scribbles_on_two_fifths_of_the_slices_cost_a_fortieth():
-    """Valvano et al. 2021: a scribble is fifteen times faster than a mask."""
+    """By default a scribble is fifteen times faster than a mask."""
     n = 1000
     masks = n * seconds_for("mask", COST)
     scribbles = 0.4 * n * seconds_for("scribble", COST)

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.decomposition import PCA
 from tests.study import made
 from tests.study.curves import made_up_study
 
@@ -11,7 +10,7 @@ from fewmasks.config import Config
 from fewmasks.errors import ConfigError
 from fewmasks.study import pool_map as module
 from fewmasks.study.charts import MAP_COLOURINGS, looks, map_figure
-from fewmasks.study.pool_map import pool_map, principal_plane
+from fewmasks.study.pool_map import pool_map
 from fewmasks.study.report import write_report
 
 
@@ -24,32 +23,6 @@ def picks_of(*items, seed=0, strategy="random"):
     rows = [(strategy, "scratch", "mask", seed, n, 0, item) for n, item in enumerate(items)]
     names = ["strategy", "start", "annotation", "seed", "round", "order", "item"]
     return pd.DataFrame(rows, columns=names)
-
-
-def test_the_plane_is_that_of_scikit_learn():
-    points = np.random.default_rng(0).normal(size=(50, 8)) * np.arange(1, 9) + 30
-    plane, share = principal_plane(points)
-    theirs = PCA(2).fit(points)
-    assert np.abs(plane) == pytest.approx(np.abs(theirs.transform(points)))
-    assert share == pytest.approx(theirs.explained_variance_ratio_.sum())
-
-
-@pytest.mark.parametrize("shape", [(1, 4), (6, 1), (2, 3)])
-def test_small_pools_have_a_plane_too(shape):
-    plane, share = principal_plane(np.random.default_rng(0).normal(size=shape))
-    assert plane.shape == (shape[0], 2)
-    assert 0 < share <= 1 + 1e-9
-
-
-def test_equal_points_have_an_equal_map_all_in_one_spot():
-    plane, share = principal_plane(np.ones((9, 4)))
-    assert plane == pytest.approx(np.zeros((9, 2)))
-    assert share == 1
-
-
-def test_a_mirrored_embedding_keeps_its_map():
-    points = np.random.default_rng(0).normal(size=(20, 5))
-    assert principal_plane(points)[0] == pytest.approx(principal_plane(points.copy())[0])
 
 
 def test_the_training_side_is_shown_and_what_is_known_of_it(project):
@@ -75,6 +48,30 @@ def test_an_embedding_that_is_not_there_is_refused(project):
     config = Config().with_settings([*made.FAST, "query.embedding=nowhere"])
     with pytest.raises(ConfigError, match="nowhere is neither a file"):
         pool_map(project, made.plan_of(config=config), picks_of("p00"))
+
+
+def test_tsne_is_another_plane_of_the_same_items(project, tmp_path):
+    pytest.importorskip("openTSNE", reason="openTSNE is not here: pip install 'fewmasks[viz]'")
+    config = Config().with_settings([*made.FAST, "query.map=tsne"])
+    by_pca = pool_map(project, made.plan_of(), picks_of("p00"))
+    pages = []
+    for name in ("one", "two"):
+        pool = pool_map(project, made.plan_of(config=config), picks_of("p00"))
+        picks = picks_of("p00").assign(group="g0", reason="drawn")
+        curve, _ = made_up_study(("random",))
+        pages.append(write_report(tmp_path / name, curve, picks, {}, None, pool).read_bytes())
+    assert pages[0] == pages[1]
+    assert b"10 training items placed by t-SNE of the embedding by thumbnails" in pages[0]
+    same = ["item", "group", "cluster", "class"]
+    assert pool.points[same].equals(by_pca.points[same])
+    assert not np.allclose(pool.points["x"], by_pca.points["x"])
+
+
+def test_few_items_are_on_the_plane_of_pca_and_it_says_so(project, monkeypatch):
+    monkeypatch.setattr(module, "MOST_POINTS", 3)
+    config = Config().with_settings([*made.FAST, "query.map=tsne"])
+    pool = pool_map(project, made.plan_of(config=config), picks_of("p00"))
+    assert pool.method == "pca"
 
 
 def test_every_arm_has_a_panel_with_its_picks_by_round(project):

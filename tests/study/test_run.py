@@ -19,7 +19,7 @@ from tests.study import made
 from tests.study.made import plan_of
 
 from fewmasks.config import Config
-from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.errors import ConfigError, MissingExtra, ProjectError
 from fewmasks.executors.local import map_here
 from fewmasks.learn import vaal
 from fewmasks.learn.evidence import OFFERED
@@ -160,6 +160,25 @@ def test_starts_and_annotations_are_crossed_and_share_the_start_set(project, tmp
         simulate(project, plan, tmp_path / "out")
     weights.write_bytes(before)
     assert simulate(project, plan, tmp_path / "out").equals(curve)
+
+
+def test_how_the_report_is_drawn_is_not_what_was_run(project, done, tmp_path, monkeypatch):
+    """Another map needs no other folder; without its package it is refused before the work."""
+    out = shutil.copytree(done, tmp_path / "out")
+    config = Config().with_settings([*made.FAST, "query.map=tsne"])
+    plan = plan_of(seeds=2, config=config)
+    assert run.default_out(project, plan) == run.default_out(project, plan_of(seeds=2))
+    drawn = []
+    monkeypatch.setattr(
+        "fewmasks.study.pool_map.tsne_plane",
+        lambda points, seed: drawn.append(seed) or points[:, :2],
+    )
+    (out / "report.html").unlink()
+    simulate(project, plan, out)
+    assert drawn == [0]
+    monkeypatch.setattr("fewmasks.study.plane.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="viz"):
+        simulate(project, plan, tmp_path / "other")
 
 
 def test_labels_of_people_do_not_leak_into_a_simulation(project, done, tmp_path):

@@ -14,6 +14,8 @@ OPTIONAL = {
     "fastapi": ("labelling in the browser needs it", "serve"),
     "uvicorn": ("labelling in the browser needs it", "serve"),
     "pwdlib": ("labelling in the browser needs it", "serve"),
+    "openTSNE": ("a t-SNE map of the pool needs it", "viz"),
+    "transformers": ("embeddings by DINOv2 and DINOv3 need it", "foundation"),
 }
 """Optional library: what its absence costs, and the extra that brings it."""
 

@@ -6,8 +6,8 @@ from fewmasks.types import UNKNOWN
 
 Colour = tuple[int, int, int]
 
-# Black, then the seven colours of Okabe and Ito (2008) and four of Tol's muted scheme (2021):
-# told apart with red-green and blue-yellow colour blindness.
+# Black, the seven colours of Okabe and Ito (2008), wine and olive of Tol's muted scheme, lilac and
+# brown: told apart with red-green and blue-yellow colour blindness.
 PALETTE: tuple[Colour, ...] = (
     (0, 0, 0),
     (230, 159, 0),

@@ -18,8 +18,18 @@ from fewmasks.config import IMAGENET, METHODS, Network
 from fewmasks.errors import ConfigError, FormatError
 from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import ABANDONED_SECONDS, PixelCache
+from fewmasks.io.weights import weights_digest
 from fewmasks.learn.data import Frames
 from fewmasks.learn.evidence import THUMBNAILS
+from fewmasks.learn.foundation import (
+    CONFIG,
+    HUB,
+    fetch_checkpoint,
+    first_token,
+    load_checkpoint,
+    pictures,
+    side_of,
+)
 from fewmasks.learn.model import Card, build, resolve_device
 from fewmasks.learn.predict import BATCH
 from fewmasks.learn.starts import find_start, load_start
@@ -31,27 +41,35 @@ MODEL = "model"
 THUMBNAIL = "thumbnail"
 """The picture itself, 16 x 16 pixels of each channel."""
 EMBEDDINGS = (MODEL, THUMBNAIL, *METHODS, IMAGENET)
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MOST_KEPT = 8
 """Embeddings in a cache folder; of more, those used longest ago go."""
 GAP = 4096
 """Rows without an embedding that are written at a time."""
 
-Look = Callable[[Float[Tensor, "b c y x"]], Float[Tensor, "b d"]]
-"""From the pixels of a batch to an embedding of each item, on the CPU."""
+Look = Callable[[PixelCache, Sequence[Item]], Float[Tensor, "b d"]]
+"""From a few items to an embedding of each, on the CPU."""
 Report = Callable[[int, int], None]
 
 
 def embedding_start(folder: Path, name: str, network: Network) -> Path | None:
-    """The file of weights behind an embedding's name; None for the thumbnail."""
+    """The weights behind an embedding's name, a file or a checkpoint's folder; None: thumbnails."""
     if name == THUMBNAIL:
         return None
+    name = settled_embedding(name)
+    if (Path(name) / CONFIG).is_file():
+        return Path(name)
     if name not in (*METHODS, IMAGENET) and not Path(name).is_file():
         raise ConfigError(
-            f"query.embedding: {name} is neither a file nor one of {', '.join(EMBEDDINGS)}; "
-            f"name one"
+            f"query.embedding: {name} is neither a file nor one of {', '.join(EMBEDDINGS)}, nor a "
+            f"folder with a {CONFIG}; name one"
         )
     return find_start(folder, name, network)
+
+
+def settled_embedding(name: str) -> str:
+    """The name, or the folder of what is fetched by it, whose weights no longer change."""
+    return str(fetch_checkpoint(name.removeprefix(HUB))) if name.startswith(HUB) else name
 
 
 def embed(
@@ -95,9 +113,11 @@ def encode(
 
 
 def look_of(card: Card, start: Path | None) -> Look:
-    """The encoder of a start as a function; without one, the thumbnail."""
+    """The network of a start or of a checkpoint's folder as a function; else the thumbnail."""
     if start is None:
-        return _thumbnails
+        return _thumbnails(card)
+    if start.is_dir():
+        return _checkpoint(card, load_checkpoint(start, card.channels))
     network = build(card)
     load_start(network, start)
     return encoder_of(card, network)
@@ -105,40 +125,70 @@ def look_of(card: Card, start: Path | None) -> Look:
 
 def encoder_of(card: Card, network: nn.Module) -> Look:
     """The pooled encoder of a network, scaled to unit length, run as its card says."""
+    parts = Encoder(network).parts
+
+    def pooled(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
+        maps = parts(pixels)
+        # The mean in single precision: rounded to bf16 it would lose what tells items apart.
+        return (maps[-1] if isinstance(maps, list) else maps).float().mean(dim=(2, 3))
+
+    return _look(card, parts, lambda images, items: _frames(card, images, items), pooled)
+
+
+def _checkpoint(card: Card, network: nn.Module) -> Look:
+    side = side_of(network)
+    return _look(
+        card,
+        network,
+        lambda images, items: pictures(images, items, card.intensity, side),
+        lambda pixels: first_token(network, pixels),
+    )
+
+
+def _look(
+    card: Card,
+    network: nn.Module,
+    read: Callable[[PixelCache, Sequence[Item]], Float[Tensor, "b c y x"]],
+    points: Callable[[Float[Tensor, "b c y x"]], Float[Tensor, "b d"]],
+) -> Look:
     device = resolve_device(card.config.device)
-    parts = Encoder(network).to(device).eval().parts
+    network.to(device).eval()
     enabled = card.precision == "bf16"
 
-    def look(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
-        pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
+    def look(images: PixelCache, items: Sequence[Item]) -> Float[Tensor, "b d"]:
+        pixels = read(images, items).to(device).contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled),
         ):
-            maps = parts(pixels)
-            # The mean in single precision: rounded to bf16 it would lose what tells items apart.
-            deepest = maps[-1] if isinstance(maps, list) else maps
             # Self-supervision trains the direction alone; lengths would rule every distance.
-            return functional.normalize(deepest.float().mean(dim=(2, 3))).cpu()
+            return functional.normalize(points(pixels)).cpu()
 
     return look
 
 
-def _thumbnails(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
-    return functional.adaptive_avg_pool2d(pixels, THUMBNAILS["thumbnail"]).flatten(1)
+def _thumbnails(card: Card) -> Look:
+    side = THUMBNAILS["thumbnail"]
+    return lambda images, items: functional.adaptive_avg_pool2d(
+        _frames(card, images, items), side
+    ).flatten(1)
+
+
+def _frames(card: Card, images: PixelCache, items: Sequence[Item]) -> Float[Tensor, "b c fy fx"]:
+    frames = Frames(images, items, card.frame, card.config.size, card.intensity)
+    return frames.batch(range(len(items)))
 
 
 def _stream(
     card: Card, look: Look, images: PixelCache, items: Sequence[Item], report: Report | None
 ) -> Iterator[Float32[np.ndarray, "b d"]]:
     """Embeddings batch by batch, in order."""
-    frames = Frames(images, items, card.frame, card.config.size, card.intensity)
     size = BATCH[resolve_device(card.config.device).type]
     for first in range(0, len(items), size):
-        positions = range(first, min(first + size, len(items)))
-        yield look(frames.batch(positions)).numpy()
+        some = items[first : first + size]
+        yield look(images, some).numpy()
         if report is not None:
-            report(positions[-1] + 1, len(items))
+            report(first + len(some), len(items))
 
 
 def _write(
@@ -151,16 +201,17 @@ def _write(
     report: Report | None,
 ) -> None:
     """The table as a .npy file, whole or not at all; memory is bounded by a batch."""
-    width = look(torch.zeros(1, card.channels, *card.frame)).shape[1]
+    wanted = [items[row] for row in rows]
+    width = look(images, (wanted or items)[:1]).shape[1]
     about = {"descr": "<f4", "fortran_order": False, "shape": (len(items), width)}
     nothing = np.full((1, width), np.nan, "<f4").tobytes()
     with atomic(path) as file:
         np.lib.format.write_array_header_1_0(file, about)
         at = 0  # the row that comes next in the file
-        wanted = iter(rows.tolist())
-        for values in _stream(card, look, images, [items[row] for row in rows], report):
+        to_come = iter(rows.tolist())
+        for values in _stream(card, look, images, wanted, report):
             for one in values.astype("<f4", copy=False):
-                row = next(wanted)
+                row = next(to_come)
                 _fill(file.write, nothing, row - at)
                 file.write(one.tobytes())
                 at = row + 1
@@ -183,8 +234,7 @@ def _key(
     ]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(about).encode(), digest_size=16)
     if start is not None:
-        with start.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "blake2b").digest())
+        digest.update(weights_digest(start).encode())
     digest.update(len(items).to_bytes(8, "little") + rows.tobytes())
     last = None
     for row in rows.tolist():

@@ -5,7 +5,7 @@ from fewmasks.types import Kind
 
 
 def seconds_for(kind: Kind, cost: CostConfig) -> float:
-    """Seconds one label of this kind takes in simulation (scribble ratio: Valvano et al. 2021)."""
+    """Seconds one label of this kind takes in simulation (see CostConfig)."""
     if kind == "scribble":
         return cost.seconds_per_mask / cost.scribble_speedup
     return cost.seconds_per_mask

@@ -38,10 +38,10 @@ class Relation:
 class GroupContrast(Objective):
     """NT-Xent, and a term for each relation that pulls group mates together.
 
-    Group contrastive learning as in arXiv:2411.15763 (NeurIPS 2024), over NT-Xent (Chen et al.,
-    SimCLR, ICML 2020, arXiv:2002.05709, equation 1). The term of a relation holds the anchor, its
-    mate in that relation and the mates in tighter ones: a slice of the same volume is one of the
-    same patient too. What is used later is the encoder's embedding, not the projection.
+    Group contrastive learning as in Vepa et al. (NeurIPS 2024, arXiv:2411.15763), over NT-Xent
+    (Chen et al., SimCLR, ICML 2020, arXiv:2002.05709, equation 1). The term of a relation holds the
+    anchor, its mate in that relation and the mates in tighter ones: a slice of the same volume is
+    one of the same patient too. What is used later is the encoder's embedding, not the projection.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def power_noise(
     """Logarithm of the scores plus Gumbel noise of scale 1 / beta, drawn in row order.
 
     The highest `k` are then a draw without replacement with chances as score ** beta: cheap
-    diversity for a batch (Kirsch et al. 2021, arXiv:2106.12059).
+    diversity for a batch (Kirsch et al., TMLR 2023, arXiv:2106.12059).
     """
     floor = np.finfo(np.float64).tiny  # a score of zero comes last, in random order
     return np.log(np.maximum(scores, floor)) + rng.gumbel(scale=1 / beta, size=scores.shape)

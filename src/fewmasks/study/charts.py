@@ -11,6 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from fewmasks.config import MapMethod
 from fewmasks.study.statistics import ARM, Arm, Over, mean_curve, rows_of
 
 # Of middling lightness, so that they stand out from white and from near-black.
@@ -67,8 +68,9 @@ class PoolMap:
     points: pd.DataFrame
     """A row per item: item, x, y, group, cluster, class."""
     embedding: str
+    method: MapMethod
     share: float
-    """Of the variance that the plane shows, 0 to 1."""
+    """Of the variance that the plane of PCA shows, 0 to 1."""
 
 
 def looks(curve: pd.DataFrame, baseline: str = "random") -> dict[Arm, Look]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from fewmasks.config import SCRATCH
 from fewmasks.learn.embed import MODEL, THUMBNAIL, embedding_start, encode, look_of
@@ -14,11 +13,13 @@ from fewmasks.query.select import k_means
 from fewmasks.study.charts import PoolMap
 from fewmasks.study.gallery import BACKGROUND
 from fewmasks.study.plan import Plan
+from fewmasks.study.plane import FEWEST, principal_plane, tsne_plane
 from fewmasks.types import Item, Rows
 
 MOST_POINTS = 1000
 """Training items drawn for the map; the picks of the first seed come on top."""
 CLUSTERS = 8
+SEED = 0
 NO_CLASS = "none"
 
 
@@ -28,9 +29,10 @@ def pool_map(
     picks: pd.DataFrame,
     report: Callable[[int, int], None] | None = None,
 ) -> PoolMap:
-    """Some of the training items and what the first seed picked, by PCA of an embedding.
+    """Some of the training items and what the first seed picked, by the plane of query.map.
 
-    It is that of query.embedding, else of the first start that is not scratch, else thumbnails.
+    The embedding is that of query.embedding, else of the first start that is not scratch, else
+    thumbnails. Few items are on the plane of PCA whatever the setting says.
     """
     config = plan.config
     starts = [name for name in plan.starts if name != SCRATCH]
@@ -42,8 +44,11 @@ def pool_map(
     look = look_of(card, embedding_start(project.folder, name, config.learn.network))
     points = encode(card, look, project.cache, items, report)
     plane, share = principal_plane(points)
+    method = config.query.map if len(points) >= FEWEST else "pca"
+    if method == "tsne":
+        plane = tsne_plane(points, SEED)
     everyone = np.arange(len(items))
-    cluster, _ = k_means(points, everyone, CLUSTERS, np.random.default_rng(0))
+    cluster, _ = k_means(points, everyone, CLUSTERS, np.random.default_rng(SEED))
     table = pd.DataFrame(
         {
             "item": [item.id for item in items],
@@ -54,11 +59,11 @@ def pool_map(
             "class": [_largest_class(project, item) for item in items],
         }
     )
-    return PoolMap(table, name, share)
+    return PoolMap(table, name, method, share)
 
 
 def _rows(project: Project, picks: pd.DataFrame) -> Rows:
-    drawn = np.random.default_rng(0).permutation(project.train)[:MOST_POINTS]
+    drawn = np.random.default_rng(SEED).permutation(project.train)[:MOST_POINTS]
     first = picks.loc[picks["seed"] == picks["seed"].min(), "item"].unique()
     return np.union1d(drawn, project.pool.rows(first))
 
@@ -70,22 +75,3 @@ def _largest_class(project: Project, item: Item) -> str:
     size = np.zeros(len(names)) if mask is None else np.bincount(mask.ravel(), minlength=256)
     shown = [c for c, name in enumerate(names) if name != BACKGROUND and size[c]]
     return names[max(shown, key=lambda c: size[c])] if shown else NO_CLASS
-
-
-def principal_plane(
-    points: Float[np.ndarray, "n d"],
-) -> tuple[Float[np.ndarray, "n 2"], float]:
-    """Coordinates along the two widest directions, and their share of the variance.
-
-    Each direction points to where its largest coefficient is positive, so that equal points give
-    an equal map.
-    """
-    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
-    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
-    if len(directions) < 2:  # one item, or embeddings of one number
-        return np.pad(centred[:, :1], ((0, 0), (0, 1))), 1.0
-    two = directions[:2]
-    largest = np.abs(two).argmax(axis=1)
-    two = two * np.sign(two[np.arange(2), largest])[:, None]
-    total = float((sizes**2).sum())
-    return centred @ two.T, float((sizes[:2] ** 2).sum()) / total if total else 1.0

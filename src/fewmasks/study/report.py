@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from plotly.io import to_html
 
+from fewmasks.config import STARTS
 from fewmasks.study.charts import Look, Panel, PoolMap, curves_figure, looks, map_figure, plot_svg
 from fewmasks.study.gallery import BACKGROUND, Pictures, class_colours, gallery
 from fewmasks.study.statistics import (
@@ -203,12 +204,13 @@ def _pool_section(
         f'<span><i class=dot style="background:{colour}"></i>{escape(name)}</span>'
         for name, colour in inks.items()
     ]
-    by = "thumbnails" if pool.embedding == "thumbnail" else f"the {pool.embedding} start"
+    by = "thumbnails" if pool.embedding == "thumbnail" else pool.embedding
+    if pool.embedding in STARTS:
+        by = f"the {pool.embedding} start"
     return POOL.substitute(
         chart=chart,
         n=len(pool.points),
-        by=escape(by),
-        share=f"{100 * pool.share:.0f}",
+        how=HOW[pool.method].substitute(by=escape(by), share=f"{100 * pool.share:.0f}"),
         key="".join(key),
     )
 
@@ -303,11 +305,17 @@ $rows
 paired by seed; p is a paired t test, corrected for the number of strategies by Holm's method.
 A strategy is called better or worse only if p is below 0.05 and the interval leaves out 0.</p>""")
 
+HOW = {
+    "pca": Template("""on the two widest directions (PCA) of the embedding by $by, which
+show $share % of its variance: near means alike."""),
+    "tsne": Template("""placed by t-SNE of the embedding by $by: neighbours are alike, while
+distances between far groups mean little."""),
+}
+
 POOL = Template("""<h2>Where the picks lie in the pool</h2>
 <section>$chart
 <p class=key>Classes: $key</p>
-<p class=note>$n training items on the two widest directions (PCA) of the embedding by $by, which
-show $share % of its variance: near means alike. Class: the one that covers most of the reference
+<p class=note>$n training items $how Class: the one that covers most of the reference
 mask, hidden from the strategies; grey where there is none. Picks are those of the first seed, the
 start set that all strategies share included. Point at a dot to see its name.</p>
 </section>""")

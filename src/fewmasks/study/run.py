@@ -21,10 +21,12 @@ from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import write_text
 from fewmasks.io.lock import held
+from fewmasks.io.weights import weights_digest
 from fewmasks.project import Project
 from fewmasks.query.strategies import load_strategies
 from fewmasks.study.facts import facts
 from fewmasks.study.plan import SHARED, Plan, Unit, read_record, read_records
+from fewmasks.study.plane import refuse_missing_tsne
 from fewmasks.types import Kind
 
 if TYPE_CHECKING:
@@ -99,6 +101,8 @@ def _check(project: Project, plan: Plan) -> None:
     for name, number in (("rounds", plan.rounds), ("limit", plan.limit), ("seeds", plan.seeds)):
         if number < 1:
             raise ConfigError(f"--{name}: must be at least 1 ({number}); ask for more")
+    if plan.config.query.map == "tsne":
+        refuse_missing_tsne()
     _check_size(plan, len(np.setdiff1d(project.train, project.skipped)))
     for kind in plan.annotations:
         _check_references(project, kind)
@@ -192,6 +196,8 @@ def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
         _refuse_other(out, stored["asked"], asked)
         _refuse_other_weights(project, stored)
         config = parse_config(stored["config"], where=str(path))
+        query = config.query.model_copy(update={"map": plan.config.query.map})
+        config = config.model_copy(update={"query": query})
         return replace(plan, config=config, threads=stored["threads"])
     plan = _settled(plan, project)
     record = {
@@ -214,14 +220,15 @@ def _start_weights(project: Project, plan: Plan, report: Report) -> dict[str, st
     for name in dict.fromkeys((*plan.starts, plan.config.query.embedding)):
         if name in (SCRATCH, "model", "thumbnail"):
             continue
-        from fewmasks.learn.starts import find_start, start_path
+        from fewmasks.learn.embed import embedding_start
+        from fewmasks.learn.starts import start_path
         from fewmasks.pretrain.session import pretrain
 
         if name in METHODS and not start_path(project.folder, name).exists():
             pretrain(project, name, config=plan.config, report=report)
-        path = find_start(project.folder, name, plan.config.learn.network)
+        path = embedding_start(project.folder, name, plan.config.learn.network)
         assert path is not None
-        found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        found[name] = weights_digest(path)
     return found
 
 
@@ -229,7 +236,7 @@ def _refuse_other_weights(project: Project, stored: dict[str, Any]) -> None:
     """A run that goes on must go on from the weights it began with."""
     for name, digest in stored.get("weights", {}).items():
         path = project.folder / "starts" / f"{name}.safetensors" if name in METHODS else Path(name)
-        if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if path.exists() and weights_digest(path) != digest:
             raise ProjectError(
                 f"{path}: the weights are others than when this simulation began; "
                 f"choose another --out"
@@ -266,7 +273,7 @@ def _described(project: Project, plan: Plan) -> dict[str, Any]:
     """What must be the same for a folder to go on with, as plain JSON."""
     changed = {"config": plan.config.model_dump(), "data": fingerprint(project)}
     described = asdict(plan) | changed
-    del described["threads"]
+    del described["threads"], described["config"]["query"]["map"]
     return json.loads(json.dumps(described))
 
 
@@ -280,6 +287,7 @@ def default_out(project: Project, plan: Plan) -> Path:
 def _settled(plan: Plan, project: Project) -> Plan:
     import torch
 
+    from fewmasks.learn.embed import settled_embedding
     from fewmasks.learn.model import resolve_device
     from fewmasks.learn.precision import settled_precision
 
@@ -289,7 +297,10 @@ def _settled(plan: Plan, project: Project) -> Plan:
         learn = learn.model_copy(update={"precision": precision})
     # Not by the number of workers: threads decide the last digits, and workers must not.
     threads = max(1, torch.get_num_threads() // (plan.seeds * len(plan.strategies)))
-    return replace(plan, config=plan.config.model_copy(update={"learn": learn}), threads=threads)
+    query = plan.config.query
+    query = query.model_copy(update={"embedding": settled_embedding(query.embedding)})
+    config = plan.config.model_copy(update={"learn": learn, "query": query})
+    return replace(plan, config=config, threads=threads)
 
 
 def _tables(project: Project, chains: Sequence[Unit]) -> "tuple[pd.DataFrame, pd.DataFrame]":

@@ -68,8 +68,8 @@ STRATEGY = Strategy(
     bibtex=r"""@article{luth2026outshining,
   title = {Finally Outshining the Random Baseline: A Simple and Effective Solution for Active
            Learning in {3D} Biomedical Imaging},
-  author = {L{\"u}th, Carsten T. and Traub, Jeremias and Kahl, Kim-Celine and Bungert, Till and
-            Klein, Lukas and Kraemer, Lars and Jaeger, Paul F. and Maier-Hein, Klaus and
+  author = {L{\"u}th, Carsten T. and Traub, Jeremias and Kahl, Kim-Celine and Bungert, Till J. and
+            Klein, Lukas and Kr{\"a}mer, Lars and Jaeger, Paul F. and Maier-Hein, Klaus and
             Isensee, Fabian},
   journal = {TMLR},
   year = {2026},

@@ -25,9 +25,11 @@ STRATEGY = Strategy(
     advice="A representative first round, also of land cover and tissue; needs no model.",
     bibtex=r"""@inproceedings{ghosh2022clustering,
   title = {Clustering Augmented Self-Supervised Learning: An Application to Land Cover Mapping},
-  author = {Ghosh, Rahul and Jia, Xiaowei and Lin, Chenxi and Jin, Zhenong and Kumar, Vipin},
+  author = {Ghosh, Rahul and Jia, Xiaowei and Yin, L. and Lin, Chenxi and Jin, Zhenong and
+            Kumar, Vipin},
   booktitle = {SIGSPATIAL},
   year = {2022},
+  doi = {10.1145/3557915.3560937},
   eprint = {2108.07323},
   archiveprefix = {arXiv}
 }""",

@@ -39,8 +39,8 @@ def core_then_uncertain(
 STRATEGY = Strategy(
     "core-then-uncertain",
     core_then_uncertain,
-    reference="Our reading of decoupled core and uncertain points, as reported on BraTS 2018; "
-    "core by Sener and Savarese, arXiv:1708.00489",
+    reference="Our own two steps: a core as of Sener and Savarese, ICLR 2018, arXiv:1708.00489, "
+    "then its most uncertain items",
     advice="`suggestive` with its two steps swapped: for pools with many odd images.",
     bibtex=coreset.STRATEGY.bibtex,
 )

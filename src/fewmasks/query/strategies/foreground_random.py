@@ -48,7 +48,9 @@ STRATEGY = Strategy(
     bibtex=r"""@article{luth2025nnactive,
   title = {{nnActive}: A Framework for Evaluation of Active Learning in {3D} Biomedical
            Segmentation},
-  author = {L{\"u}th, Carsten T. and Traub, Jeremias and others},
+  author = {L{\"u}th, Carsten T. and Traub, Jeremias and Kahl, Kim-Celine and Bungert, Till J. and
+            Klein, Lukas and Kr{\"a}mer, Lars and Jaeger, Paul F. and Isensee, Fabian and
+            Maier-Hein, Klaus},
   journal = {TMLR},
   year = {2025},
   eprint = {2511.19183},

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from fewmasks.query.select import power_noise, top
+from fewmasks.query.strategies import power_bald
 from fewmasks.query.strategy import Rows, Strategy
 
 BETA = 1.0  # the exponent of the published experiments
@@ -21,13 +22,5 @@ STRATEGY = Strategy(
     power_entropy,
     reference="Kirsch et al., Stochastic Batch Acquisition, TMLR 2023, arXiv:2106.12059",
     advice="Like `entropy`, with a batch that is spread out at no cost.",
-    bibtex=r"""@article{kirsch2023stochastic,
-  title = {Stochastic Batch Acquisition: A Simple Baseline for Deep Active Learning},
-  author = {Kirsch, Andreas and Farquhar, Sebastian and Atighehchian, Parmida and
-            Jesson, Andrew and Branchaud-Charron, Fr{\'e}d{\'e}ric and Gal, Yarin},
-  journal = {TMLR},
-  year = {2023},
-  eprint = {2106.12059},
-  archiveprefix = {arXiv}
-}""",
+    bibtex=power_bald.STRATEGY.bibtex,
 )

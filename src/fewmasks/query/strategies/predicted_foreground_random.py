@@ -26,8 +26,8 @@ def predicted_foreground_random(
 STRATEGY = Strategy(
     "predicted-foreground-random",
     predicted_foreground_random,
-    reference="After the random 66 % foreground baseline of nnActive, TMLR 2025, arXiv:2511.19183, "
-    "with predictions in place of ground truth",
+    reference="After the random 66 % foreground of Lüth et al., nnActive, TMLR 2025, "
+    "arXiv:2511.19183, with predictions in place of ground truth",
     advice="A strong, cheap control where much of the pool is empty.",
     bibtex=foreground_random.STRATEGY.bibtex,
 )

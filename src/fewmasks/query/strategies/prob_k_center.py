@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from fewmasks.query.distance import nearest_of_rows, reader
+from fewmasks.query.strategies import fused_coreset
 from fewmasks.query.strategy import Rows, Strategy
 
 TEMPERATURE = 0.1
@@ -40,7 +41,8 @@ def prob_k_center(
 STRATEGY = Strategy(
     "prob-k-center",
     prob_k_center,
-    reference="The randomised k-centre of the group-contrastive coreset work, NeurIPS 2024, "
-    "arXiv:2411.15763",
+    reference="The randomised k-centre of Vepa et al., Integrating Deep Metric Learning with "
+    "Coreset for Active Learning in 3D Segmentation, NeurIPS 2024, arXiv:2411.15763",
     advice="`coreset` that does not chase every outlier.",
+    bibtex=fused_coreset.STRATEGY.bibtex,
 )

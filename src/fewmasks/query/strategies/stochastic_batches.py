@@ -27,12 +27,14 @@ STRATEGY = Strategy(
     "stochastic-batches",
     stochastic_batches,
     reference="Gaillochet, Desrosiers and Lombaert, Active learning for medical image "
-    "segmentation with stochastic batches, 2023, arXiv:2301.07670",
+    "segmentation with stochastic batches, Medical Image Analysis 2023, arXiv:2301.07670",
     advice="Any uncertainty with the diversity of chance; cheap, and hard to beat in batches.",
     bibtex=r"""@article{gaillochet2023active,
   title = {Active Learning for Medical Image Segmentation with Stochastic Batches},
   author = {Gaillochet, M{\'e}lanie and Desrosiers, Christian and Lombaert, Herv{\'e}},
   journal = {Medical Image Analysis},
+  volume = {90},
+  pages = {102958},
   year = {2023},
   eprint = {2301.07670},
   archiveprefix = {arXiv}

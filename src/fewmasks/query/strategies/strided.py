@@ -55,11 +55,14 @@ def _shares(known: Rows, size: Rows, limit: int) -> Rows:
 STRATEGY = Strategy(
     "strided",
     strided,
-    reference="Every k-th slice, a strong baseline for volumes in 'Less is More', arXiv:2207.00845",
+    reference="Every k-th slice, a strong baseline for volumes in Burmeister et al., Less Is More, "
+    "2022, arXiv:2207.00845",
     bibtex=r"""@misc{burmeister2022less,
   title = {Less Is More: A Comparison of Active Learning Strategies for {3D} Medical Image
            Segmentation},
-  author = {Burmeister, Josafat-Mattias and others},
+  author = {Burmeister, Josafat-Mattias and Fernandez Rosas, Marcel and Hagemann, Johannes and
+            Kordt, Jonas and Blum, Jasper and Shabo, Simon and Bergner, Benjamin and
+            Lippert, Christoph},
   year = {2022},
   eprint = {2207.00845},
   archiveprefix = {arXiv}

@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from fewmasks.query.cover import cosine
 from fewmasks.query.select import cover_hard, top
+from fewmasks.query.strategies import variance
 from fewmasks.query.strategies.suggestive import CANDIDATES_PER_PICK
 from fewmasks.query.strategy import Rows, Strategy
 
@@ -37,13 +38,9 @@ def fair_threshold(similarity: Float[np.ndarray, "K N"], k: int) -> float:
 STRATEGY = Strategy(
     "suggestive-hard",
     suggestive_hard,
-    reference="Max, Resource-efficient image segmentation using self-supervision and active "
-    "learning, KTH 2021 (diva2:kth-304422), after Yang et al., arXiv:1706.04737",
+    reference="Yang et al., Suggestive Annotation, MICCAI 2017, arXiv:1706.04737, with the hard "
+    "cover of the thesis Resource-efficient image segmentation using self-supervision and active "
+    "learning, KTH (DiVA kth-304422)",
     advice="Like `suggestive`, when items are either copies of each other or nothing alike.",
-    bibtex=r"""@mastersthesis{max2021resource,
-  title = {Resource-Efficient Image Segmentation Using Self-Supervision and Active Learning},
-  author = {Max, Muriel},
-  school = {KTH Royal Institute of Technology},
-  year = {2021}
-}""",
+    bibtex=variance.STRATEGY.bibtex,
 )
