@@ -16,10 +16,10 @@ from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import session, vaal
 from fewmasks.learn.budget import round_within
-from fewmasks.learn.costs import answering, pace_of, usual_kind
+from fewmasks.learn.costs import answering, expected_outlines, pace_of, usual_kind
 from fewmasks.learn.evidence import OFFERED
 from fewmasks.learn.predict import predict, probabilities
-from fewmasks.learn.settling import sample, settling
+from fewmasks.learn.settling import Settling, sample, settling
 from fewmasks.loop.cost import outline, seconds_of
 from fewmasks.loop.rounds import STANDING
 from fewmasks.project import Import, create, open_project
@@ -126,11 +126,15 @@ def test_a_model_agrees_with_itself_and_the_sample_is_unlabelled(trained):
     assert not {item.id for item in items} & set(labelled)
     assert items == sample(trained, 64)[:3]
     model = session.newest_model(trained)
-    agreement, uncertainty = settling(model, model, trained, items, lambda done, of: None)
-    slowly = [entropy_of(probs) for probs in probabilities(model, trained.cache, items)]
-    assert agreement in (1.0, None)
-    assert uncertainty == pytest.approx(np.concatenate(slowly).mean(), rel=1e-5)
-    assert settling(model, None, trained, [], lambda done, of: None) == (None, None)
+    seen = settling(model, model, trained, items, lambda done, of: None)
+    found = list(probabilities(model, trained.cache, items))
+    slowly = np.concatenate([entropy_of(probs) for probs in found])
+    assert seen.agreement in (1.0, None)
+    assert seen.uncertainty == pytest.approx(slowly.mean(), rel=1e-5)
+    borders = [outline(probs.argmax(axis=0).astype(np.uint8), [0]).border for probs in found]
+    assert seen.outline.border == pytest.approx(np.mean(borders))
+    nothing = settling(model, None, trained, [], lambda done, of: None)
+    assert nothing == Settling(None, None, None)
 
 
 def entropy_of(probs):
@@ -318,9 +322,9 @@ def test_a_round_never_exceeds_its_time_by_what_the_model_sees(trained):
             trained, model, minutes, lambda n: ranked(trained, n), lambda line: None, session.silent
         )
         items = trained.pool.at(trained.pool.rows(pick.item for pick in asked.picks))
-        masks = predict(model, trained.cache, items)
-        spent = sum(seconds_of(pace, outline(mask, [0])) for mask in masks)
-        assert spent <= 60 * minutes
+        seen = [outline(mask, [0]) for mask in predict(model, trained.cache, items)]
+        drawn = expected_outlines(trained, pace, seen)
+        assert sum(seconds_of(pace, each) for each in drawn) <= 60 * minutes
 
 
 def ranked(project, count):

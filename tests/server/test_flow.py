@@ -217,6 +217,10 @@ def test_the_minutes_of_an_item_follow_what_this_person_took_and_what_the_model_
     )
     assert mine[0] < mine[2] < mine[1]
     assert all(own < theirs for own, theirs in zip(mine, others, strict=True))
+    project.add_training({"labels": 6, "outline": {"border": 60.0, "parts": 6.0}})
+    scaled = read_queue(project, "me").model_dump()["items"]
+    assert scaled[0]["minutes"] < mine[0]
+    assert scaled[2]["minutes"] == mine[2]
 
 
 def test_ids_with_slashes_spaces_and_signs(tmp_path):

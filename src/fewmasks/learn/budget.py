@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fewmasks.errors import ConfigError
-from fewmasks.learn.costs import answering, blank_of, pace_of, usual_kind
+from fewmasks.learn.costs import answering, blank_of, expected_outlines, pace_of, usual_kind
 from fewmasks.learn.model import Model
 from fewmasks.learn.predict import predict
 from fewmasks.loop.cost import (
@@ -73,18 +73,10 @@ def needs_audit(project: Project) -> bool:
     return bool(len(project.test)) and not project.has_reference[project.test].any()
 
 
-def round_of(
-    project: Project,
-    model: Model | None,
-    limit: int,
-    ask: Callable[[int], Round],
-    report: Report,
-) -> Round:
-    """The round of `ask(limit)`; which kind of label to draw is said where that is to be chosen."""
-    asked, prices = ask(limit), prices_of(project)
-    if prices.worth is None:
-        return asked
-    return _said(asked, prices, drawn_in(project, model, _items(project, asked), report))
+def with_kinds(project: Project, model: Model | None, asked: Round, report: Report) -> Round:
+    """The round whose reasons say which kind of label to draw of each item."""
+    prices = prices_of(project)
+    return _said(asked, prices, _drawn(project, model, prices, asked, report))
 
 
 def round_within(
@@ -109,7 +101,7 @@ def round_within(
     count = max(1, math.floor(60 * minutes / max(prices.seconds([None])[0], 1e-9) + 1e-9))
     for _ in range(MOST_TRIES):
         asked = ask(count)
-        drawn = drawn_in(project, model, _items(project, asked), report)
+        drawn = _drawn(project, model, prices, asked, report)
         seconds = prices.seconds(drawn)
         fits = fill(seconds, 60 * minutes, also)
         left = 60 * minutes - sum(seconds) - also(len(seconds))
@@ -146,8 +138,12 @@ def drawn_in(
     return [outline(mask, blank_of(project, "mask")) for mask in found]
 
 
-def _items(project: Project, asked: Round) -> list[Item]:
-    return project.pool.at(project.pool.rows(pick.item for pick in asked.picks))
+def _drawn(
+    project: Project, model: Model | None, prices: Prices, asked: Round, report: Report
+) -> list[Outline | None]:
+    items = project.pool.at(project.pool.rows(pick.item for pick in asked.picks))
+    seen = drawn_in(project, model, items, report)
+    return expected_outlines(project, prices.paces["mask"], seen)
 
 
 def _of_kind(kind: Kind, drawn: Outline | None) -> Outline | None:

@@ -11,6 +11,7 @@ from fewmasks.loop.cost import (
     PRIOR_LABELS,
     Outline,
     Pace,
+    as_labelled,
     constant,
     fit,
     outline,
@@ -59,6 +60,18 @@ def usual_kind(project: Project, by: str | None = None) -> Kind:
 def blank_of(project: Project, kind: Kind) -> tuple[int, ...]:
     """Classes that nobody draws in a label of this kind: a mask's background is what is left."""
     return () if kind == "scribble" or project.background is None else (project.background,)
+
+
+def expected_outlines(
+    project: Project, pace: Pace, seen: Sequence[Outline | None]
+) -> list[Outline | None]:
+    """What there is to draw in items, by what the newest model sees in them and usually sees."""
+    trained = project.trainings()
+    on_average = trained[-1].get("outline") if trained else None
+    if on_average is None:
+        return list(seen)
+    usual = Outline(**on_average)
+    return [None if each is None else as_labelled(each, usual, pace) for each in seen]
 
 
 def answering(project: Project, pace: Pace) -> Pace:

@@ -18,7 +18,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import PixelCache
 from fewmasks.io.regions import boxes
 from fewmasks.io.scan import scan_folders
-from fewmasks.learn.budget import needs_audit, round_of, round_within
+from fewmasks.learn.budget import needs_audit, round_within, with_kinds
 from fewmasks.learn.cold_start import (
     COLD_START,
     points_of,
@@ -314,9 +314,12 @@ def _sized(
 ) -> Round:
     """The round of the one of the two sizes that is given."""
     limit, minutes = limit_or_minutes
+    limit = DEFAULT_LIMIT if limit is None else limit
+    if minutes is None and project.config.cost.scribble_worth is None:
+        return ask(limit)
     model = newest_model(project) if project.trainings() else None
     if minutes is None:
-        return round_of(project, model, DEFAULT_LIMIT if limit is None else limit, ask, report)
+        return with_kinds(project, model, ask(limit), report)
     return round_within(project, model, minutes, ask, say, report)
 
 

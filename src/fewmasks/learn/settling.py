@@ -1,15 +1,17 @@
 """Whether more labels still change a model: what a training notes for the advice on stopping."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from scipy.special import entr
 
+from fewmasks.learn.costs import blank_of
 from fewmasks.learn.model import Model, load_model
 from fewmasks.learn.predict import predict, probabilities
+from fewmasks.loop.cost import Outline, mean_outline, outline
 from fewmasks.loop.stop import Trained, advise
 from fewmasks.metrics import Scores, confusion, dice_from_confusion
 from fewmasks.project import Project
@@ -41,12 +43,11 @@ def noted(
     before = project.folder / alike[-1]["path"] if alike else None
     known = load_model(before, recipe["device"]) if before and before.exists() else None
     items = sample(project, project.config.stop.sample)
-    agreement, uncertainty = settling(model, known, project, items, report)
+    seen = settling(model, known, project, items, report)
     dice = None if scores is None else scores.dice
-    now = Trained(minutes, dice, agreement, uncertainty)
+    now = Trained(minutes, dice, seen.agreement, seen.uncertainty)
     advice = advise([*map(_trained, alike), now], project.config.stop)
-    figures = {"minutes": minutes, "agreement": agreement, "uncertainty": uncertainty}
-    return {**figures, "stop": asdict(advice)}
+    return {"minutes": minutes, **asdict(seen), "stop": asdict(advice)}
 
 
 def sample(project: Project, count: int) -> list[Item]:
@@ -57,16 +58,26 @@ def sample(project: Project, count: int) -> list[Item]:
     return project.pool.at(order[~np.isin(order, closed)][:count])
 
 
+@dataclass(frozen=True)
+class Settling:
+    """What a model says of unlabelled items; all of it None without any."""
+
+    agreement: float | None
+    """Dice with the model before: over all pixels together, mean over foreground classes. None
+    without a model before, and where neither sees any foreground."""
+    uncertainty: float | None
+    """Mean entropy of a pixel, 0 to 1."""
+    outline: Outline | None
+    """How much there is to draw in an item, on average, as the model sees it."""
+
+
 def settling(
     model: Model, before: Model | None, project: Project, items: list[Item], report: Report
-) -> tuple[float | None, float | None]:
-    """Dice between two models over these items, and the mean entropy of the first, 0 to 1.
-
-    Dice of the pixels of all items together, mean over foreground classes; None without a model
-    before, and where neither sees any foreground. Both None without items.
-    """
-    n = len(project.classes)
+) -> Settling:
+    """What a model says of these items, and how far it agrees with the one before."""
+    n, blank = len(project.classes), blank_of(project, "mask")
     counts, entropy, pixels = np.zeros((n, n), dtype=np.int64), 0.0, 0
+    drawn: list[Outline] = []
     others: Iterable[UInt8[np.ndarray, "y x"] | None] = [None] * len(items)
     if before is not None:
         others = predict(before, project.cache, items)
@@ -74,11 +85,14 @@ def settling(
     for probs, other in zip(found, others, strict=True):
         entropy += float(entr(probs).sum())
         pixels += probs[0].size
+        mask = probs.argmax(axis=0).astype(np.uint8)
+        drawn.append(outline(mask, blank))
         if other is not None:
-            counts += confusion(probs.argmax(axis=0), other, n)
+            counts += confusion(mask, other, n)
     dice = dice_from_confusion(counts)[project.foreground]
     agreement = None if np.isnan(dice).all() else float(np.nanmean(dice))
-    return agreement, entropy / (pixels * np.log(n)) if pixels and n > 1 else None
+    uncertainty = entropy / (pixels * np.log(n)) if pixels and n > 1 else None
+    return Settling(agreement, uncertainty, mean_outline(drawn) if drawn else None)
 
 
 def _trained(record: dict[str, Any]) -> Trained:

@@ -84,6 +84,28 @@ def outline(mask: UInt8[np.ndarray, "y x"], blank: Collection[int] = ()) -> Outl
     return Outline(float(border), float(parts))
 
 
+def mean_outline(drawn: Sequence[Outline]) -> Outline:
+    """Borders and parts of the average of some labels."""
+    border, parts = np.mean([(each.border, each.parts) for each in drawn], axis=0).tolist()
+    return Outline(border, parts)
+
+
+def as_labelled(seen: Outline, on_average: Outline, pace: Pace) -> Outline:
+    """What a model sees in an item, scaled so that what it sees on average is a typical label.
+
+    Models, the first ones above all, see too little or too much; which items have more to draw
+    than others they tell sooner than how much it is.
+    """
+    typical = pace.typical
+    if not pace.labels:
+        return seen
+    border = seen.border * typical.border / on_average.border if on_average.border else None
+    parts = seen.parts * typical.parts / on_average.parts if on_average.parts else None
+    return Outline(
+        typical.border if border is None else border, typical.parts if parts is None else parts
+    )
+
+
 def seconds_for(kind: Kind, cost: CostConfig, is_region: bool = False) -> float:
     """Seconds that any label of this kind takes (scribble ratio: Valvano et al. 2021)."""
     seconds = cost.seconds_per_mask

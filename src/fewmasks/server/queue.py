@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from fewmasks.learn.costs import OUTLINES, pace_of, usual_kind
+from fewmasks.learn.costs import OUTLINES, expected_outlines, pace_of, usual_kind
 from fewmasks.loop.cost import Outline, seconds_of
 from fewmasks.project import Project
 from fewmasks.project.schema import item, label, lease, pick, round_, skip
@@ -94,4 +94,4 @@ def _minutes(project: Project, rows: Sequence[int], by: str) -> list[float]:
     if kind == "mask" and path.is_file():
         seen = json.loads(path.read_text(encoding="utf-8"))
     drawn = [Outline(**seen[str(row)]) if str(row) in seen else None for row in rows]
-    return [seconds_of(pace, each) / 60 for each in drawn]
+    return [seconds_of(pace, each) / 60 for each in expected_outlines(project, pace, drawn)]
