@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from fewmasks.config import SCRATCH
 from fewmasks.project import Import, Project, open_project
 from fewmasks.project import create as create_project
-from fewmasks.types import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from fewmasks.study.plan import Annotation
 
 
 def create(
@@ -64,7 +65,7 @@ def simulate(
     limit: int = 20,
     seeds: int = 1,
     out: str | Path | None = None,
-    annotations: Sequence[Kind] = ("mask",),
+    annotations: "Sequence[Annotation]" = ("mask",),
     starts: Sequence[str] = (SCRATCH,),
 ) -> "pd.DataFrame":
     """The whole loop with the reference masks as annotator; the frame has curve.csv's columns.

@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,6 +20,9 @@ MapMethod = Literal["pca", "tsne"]
 SCRATCH, IMAGENET = "scratch", "imagenet"
 STARTS = (SCRATCH, *METHODS, IMAGENET)
 """Names of where a training may start; a file of weights is one too."""
+
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
@@ -111,12 +114,36 @@ class QueryConfig(Section):
 
 
 class CostConfig(Section):
-    """Seconds of annotation time in simulation."""
+    """Seconds of annotation time: all that simulation knows, and what is expected of people of
+    whom little was measured."""
 
     seconds_per_mask: float = Field(60.0, gt=0)
+    """Whatever the mask holds; the two below come on top."""
     scribble_speedup: float = Field(15.0, gt=0)
     """A scribble is so many times faster than a mask (Valvano et al. 2021, as cited by Vepa et al.
     2024)."""
+    seconds_per_region: float | None = Field(None, gt=0)
+    """Instead of seconds_per_mask, where large pictures were cut into regions."""
+    seconds_per_border: float = Field(0.0, ge=0)
+    """For each pixel along the borders of what is drawn."""
+    seconds_per_part: float = Field(0.0, ge=0)
+    """For each connected part of what is drawn."""
+    seconds_per_skip: float = Field(3.0, ge=0)
+    """To look at an item and pass it over."""
+    scribble_worth: float | None = Field(None, gt=0, le=1)
+    """What a scribble is thought to gain, as a share of what the mask of the same item would. Where
+    it is given, of each item that kind is asked for which gains more a minute."""
+
+
+class StopConfig(Section):
+    """When stopping is worth a thought; nothing ever stops by itself."""
+
+    minutes: float = Field(30.0, gt=0)
+    """Labelling time whose gain is forecast."""
+    gain: float = Field(0.01, ge=0)
+    """Dice that this time must bring to be worth it."""
+    sample: int = Field(64, ge=1)
+    """Unlabelled training items on which a model is compared with the one before."""
 
 
 class Config(Section):
@@ -126,6 +153,7 @@ class Config(Section):
     pretrain: PretrainConfig = PretrainConfig()
     query: QueryConfig = QueryConfig()
     cost: CostConfig = CostConfig()
+    stop: StopConfig = StopConfig()
 
     def with_settings(self, settings: list[str]) -> "Config":
         """This configuration with `section.key=value` settings applied."""
@@ -152,31 +180,43 @@ def _value(text: str) -> Any:
 
 def parse_config(tree: dict[str, Any], where: str) -> Config:
     """Validate settings; an unknown key names its nearest relative."""
+    return validated(Config, tree, where)
+
+
+def validated(model: type[Model], tree: dict[str, Any], where: str) -> Model:
+    """What a tree of settings says; an unknown key names its nearest relative."""
     try:
-        return Config.model_validate(tree)
+        return model.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_sentence(error)}") from None
+        raise ConfigError(f"{where}: {_sentence(error, model)}") from None
 
 
 def read_config(path: Path) -> Config:
     """Settings of a TOML file; a missing file is all defaults."""
-    if not path.exists():
-        return Config()
+    return parse_config(read_toml(path), where=str(path)) if path.exists() else Config()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tree of a TOML file that exists."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML ({error}); correct that line") from None
-    return parse_config(tree, where=str(path))
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     first = error.errors()[0]
     dotted = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         return f"{dotted}: {first['msg']} ({first['input']!r}); correct the value"
-    model: type[BaseModel] = Config
     for part in first["loc"][:-1]:
-        model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+        if isinstance(part, str):  # a number is a place in a list of sections
+            model = _section_of(model.model_fields[part].annotation)
     near = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(model.model_fields)}"
     return f"{dotted}: there is no such setting; {hint}"
+
+
+def _section_of(annotation: Any) -> type[BaseModel]:
+    """The model in `Section` or `tuple[Section, ...]`."""
+    return get_args(annotation)[0] if get_args(annotation) else annotation

@@ -1,5 +1,7 @@
 """A person's work: rounds that resume, trainings that are kept, predictions in place."""
 
+import json
+import re
 import shutil
 
 import nibabel
@@ -13,12 +15,16 @@ from fewmasks.config import Config
 from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import session, vaal
+from fewmasks.learn.budget import round_within
+from fewmasks.learn.costs import answering, expected_outlines, pace_of, usual_kind
 from fewmasks.learn.evidence import OFFERED
-from fewmasks.learn.predict import predict
+from fewmasks.learn.predict import predict, probabilities
+from fewmasks.learn.settling import Settling, sample, settling
+from fewmasks.loop.cost import outline, seconds_of
 from fewmasks.loop.rounds import STANDING
 from fewmasks.project import Import, create, open_project
 from fewmasks.query.strategies import load_strategies
-from fewmasks.types import Label
+from fewmasks.types import Label, Pick, Round
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +94,53 @@ def test_training_again_says_the_same_and_keeps_both(trained):
     first = trained.trainings()[0]["scores"]
     assert session.train(trained).dice == first["dice"]
     assert len({record["path"] for record in trained.trainings()}) == 2
+
+
+def test_a_training_notes_what_it_says_of_stopping(trained):
+    (first,) = trained.trainings()
+    assert (first["minutes"], first["agreement"]) == (6.0, None)
+    assert 0 <= first["uncertainty"] <= 1
+    assert "no forecast yet" in trained.summary()["stop"]["sentence"]
+    measured(trained, ["p07", "p08"], 60.0)
+    session.train(trained)
+    second = trained.trainings()[1]
+    assert second["minutes"] == 8.0
+    assert 0 <= second["agreement"] <= 1
+    stop = trained.summary()["stop"]
+    assert stop == json.loads(json.dumps(second["stop"]))
+    assert 0 <= stop["forecast"]["low"] <= stop["forecast"]["gain"] <= stop["forecast"]["high"]
+    assert stop["uncertainty_before"] == first["uncertainty"]
+
+
+def test_another_recipe_is_another_curve(trained):
+    measured(trained, ["p07", "p08"], 60.0)
+    session.train(fast(trained, "learn.iterations=6"))
+    second = trained.trainings()[1]
+    assert second["agreement"] is None
+    assert second["stop"]["forecast"] is None
+
+
+def test_a_model_agrees_with_itself_and_the_sample_is_unlabelled(trained):
+    items = sample(trained, 3)
+    labelled = trained.pool.ids(trained.labelled)
+    assert not {item.id for item in items} & set(labelled)
+    assert items == sample(trained, 64)[:3]
+    model = session.newest_model(trained)
+    seen = settling(model, model, trained, items, lambda done, of: None)
+    found = list(probabilities(model, trained.cache, items))
+    slowly = np.concatenate([entropy_of(probs) for probs in found])
+    assert seen.agreement in (1.0, None)
+    assert seen.uncertainty == pytest.approx(slowly.mean(), rel=1e-5)
+    borders = [outline(probs.argmax(axis=0).astype(np.uint8), [0]).border for probs in found]
+    assert seen.outline.border == pytest.approx(np.mean(borders))
+    nothing = settling(model, None, trained, [], lambda done, of: None)
+    assert nothing == Settling(None, None, None)
+
+
+def entropy_of(probs):
+    """Of two classes, as a share of the most there can be, pixel by pixel."""
+    p = probs.astype(np.float64)
+    return -(p * np.log2(p + 1e-300)).sum(axis=0).ravel()
 
 
 def test_without_a_mask_on_the_test_side_there_is_no_score(without_references):
@@ -233,6 +286,87 @@ def test_a_round_that_cannot_be_is_refused(given, words, fresh):
 
 def test_minutes_become_items(fresh):
     assert len(session.next_round(fresh, "random", minutes=4.5).picks) == 4
+
+
+def measured(project, items, seconds, kind="mask", by="ann"):
+    """Labels of these pictures whose time was measured."""
+    project.add_labels([
+        Label(item, kind, made.blob(int(item[1:]))[1], float(seconds), by) for item in items
+    ])  # fmt: skip
+
+
+def test_minutes_follow_what_labels_took(fresh):
+    """Six masks of 6 s beside three that the settings expect at 60 s: 24 s for one to come."""
+    measured(fresh, ["p00", "p01", "p02", "p03", "p04", "p06"], 6.0)
+    said = []
+    asked = session.next_round(fresh, "random", minutes=1.0, say=said.append)
+    assert len(asked.picks) == 2
+    assert re.fullmatch(
+        r"expected: 0\.\d minutes \(95 % \d\.\d to \d\.\d\), by 6 measured masks", said[-1]
+    )
+
+
+def test_the_reference_and_files_measure_nothing(fresh):
+    label_from_reference(fresh, ["p00", "p01"])
+    measured(fresh, ["p02", "p03"], 0.0)
+    assert pace_of(fresh, "mask").labels == 0
+    assert len(session.next_round(fresh, "random", minutes=3.0).picks) == 3
+
+
+def test_a_round_never_exceeds_its_time_by_what_the_model_sees(trained):
+    measured(trained, ["p00", "p01", "p02", "p03", "p04", "p06"], 30.0)
+    pace = answering(trained, pace_of(trained, "mask"))
+    model = session.newest_model(trained)
+    for minutes in (0.8, 1.2, 2.0):
+        asked = round_within(
+            trained, model, minutes, lambda n: ranked(trained, n), lambda line: None, session.silent
+        )
+        items = trained.pool.at(trained.pool.rows(pick.item for pick in asked.picks))
+        seen = [outline(mask, [0]) for mask in predict(model, trained.cache, items)]
+        drawn = expected_outlines(trained, pace, seen)
+        assert sum(seconds_of(pace, each) for each in drawn) <= 60 * minutes
+
+
+def ranked(project, count):
+    ids = project.pool.ids(np.setdiff1d(project.train, project.labelled))[:count]
+    return Round(1, "here", 0, tuple(Pick(item, "why") for item in ids))
+
+
+def test_scribbles_are_expected_of_who_scribbles(fresh):
+    measured(fresh, ["p00"], 45.0)
+    assert usual_kind(fresh) == "mask"
+    measured(fresh, ["p01"], 3.0, kind="scribble")
+    assert usual_kind(fresh) == "scribble"
+    mask, scribble = (seconds_of(pace_of(fresh, kind)) for kind in ("mask", "scribble"))
+    assert 45 < mask < 60
+    assert 3 < scribble < mask / 15 + 0.5
+
+
+def test_everybody_has_a_pace_of_their_own(fresh):
+    measured(fresh, ["p00", "p01", "p02"], 90.0, by="slow")
+    measured(fresh, ["p03", "p04", "p06"], 10.0, by="quick")
+    slow, quick, new = (
+        seconds_of(pace_of(fresh, "mask", by)) for by in ("slow", "quick", "new here")
+    )
+    assert quick < new < slow
+    assert new == seconds_of(pace_of(fresh, "mask"))
+
+
+@pytest.mark.parametrize("size", [{"limit": 2}, {"minutes": 3.0}])
+def test_where_a_scribble_has_a_worth_each_item_is_asked_for_as_one_kind(fresh, size):
+    fast(fresh, "cost.scribble_worth=0.5", "cost.seconds_per_skip=0")
+    asked = session.next_round(fresh, "random", **size)
+    assert all(pick.reason.endswith("; draw a scribble, about 4 s") for pick in asked.picks)
+    fast(fresh, "cost.scribble_worth=0.01")
+    fresh.skip([pick.item for pick in asked.picks], "seen")
+    if "limit" in size:
+        asked = session.next_round(fresh, "random", **size)
+        assert all("; draw a mask, about " in pick.reason for pick in asked.picks)
+
+
+def test_audits_are_part_of_the_time(without_references):
+    asked = session.next_round(without_references, "random", minutes=4.5)
+    assert [pick.audit for pick in asked.picks] == [False, False, False, True]
 
 
 def test_people_audit_the_test_side_where_it_has_no_masks(without_references):

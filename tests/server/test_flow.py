@@ -1,15 +1,19 @@
 """From the link to a label: what a person at the page does."""
 
+import json
+
 import numpy as np
 import pytest
 from tests.makers import write_png, write_table
 from tests.project import made as projects
 from tests.server import made
 
+from fewmasks.loop.cost import outline
 from fewmasks.project import Import, create
 from fewmasks.server.desk import Desk
+from fewmasks.server.queue import read_queue
 from fewmasks.server.sessions import Link
-from fewmasks.types import UNKNOWN
+from fewmasks.types import UNKNOWN, Label
 
 pytestmark = pytest.mark.slow
 
@@ -180,8 +184,43 @@ def test_the_dashboard_has_a_point_for_every_model(project):
     point = {"items": 1, "minutes": 0.21, "dice": 0.5, "hd95": None, "per_class": {"cell": 0.5}}
     assert told["curve"][0] == point
     assert told["curve"][1] == {**point, "dice": None, "per_class": {}}
+    assert told["stop"] is None
     assert "fewmasks" in told["next"]
     assert tab.get("project").json()["summary"]["scores"] is None
+
+
+def test_the_dashboard_says_what_the_newest_training_noted_on_stopping(project):
+    for ahead in (None, {"minutes": 30.0, "gain": 0.01, "low": 0.0, "high": 0.02}):
+        stop = {"forecast": ahead, "is_enough": False, "sentence": "no forecast yet"}
+        project.add_training({"labels": 1, "scores": None, "stop": stop})
+        told = made.page(project).get("dashboard").json()["stop"]
+        expected = ahead or dict.fromkeys(("minutes", "gain", "low", "high"))
+        assert told == {"sentence": "no forecast yet", "is_enough": False, **expected}
+
+
+def test_the_minutes_of_an_item_follow_what_this_person_took_and_what_the_model_saw(project):
+    """Masks with long borders took long; an item in which the model sees none will be quick."""
+    for first, name, factor in ((3, "me", 1.0), (6, "somebody", 8.0)):
+        for stripes in (1, 2, 3):
+            mask = np.zeros((6, 8), np.uint8)
+            mask[:, : 2 * stripes : 2] = 1
+            seconds = factor * outline(mask, [0]).border
+            project.add_labels([Label(f"p{first + stripes - 1}", "mask", mask, seconds, name)])
+    folder = project.folder / "predictions"
+    folder.mkdir()
+    rows = project.pool.rows(["p0", "p1"]).tolist()
+    seen = {rows[0]: {"border": 6.0, "parts": 1.0}, rows[1]: {"border": 30.0, "parts": 3.0}}
+    (folder / "outlines.json").write_text(json.dumps(seen))
+    mine, others = (
+        [each["minutes"] for each in read_queue(project, name).model_dump()["items"]]
+        for name in ("me", "somebody")
+    )
+    assert mine[0] < mine[2] < mine[1]
+    assert all(own < theirs for own, theirs in zip(mine, others, strict=True))
+    project.add_training({"labels": 6, "outline": {"border": 60.0, "parts": 6.0}})
+    scaled = read_queue(project, "me").model_dump()["items"]
+    assert scaled[0]["minutes"] < mine[0]
+    assert scaled[2]["minutes"] == mine[2]
 
 
 def test_ids_with_slashes_spaces_and_signs(tmp_path):

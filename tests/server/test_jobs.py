@@ -231,7 +231,7 @@ def test_train_and_ask_again(tmp_path):
     assert seen["state"] == "done", seen
     queue = tab.get("queue").json()
     assert (queue["round"], queue["strategy"], len(queue["items"])) == (1, "random", 3)
-    assert {p.name for p in (project.folder / "predictions").iterdir()} == {
+    assert {p.name for p in (project.folder / "predictions").iterdir()} == {"outlines.json"} | {
         f"{row}{which}.png"
         for row in project.pool.rows([each["item"] for each in queue["items"]])
         for which in ("", "-uncertainty")

@@ -24,6 +24,7 @@ from fewmasks.executors.local import map_here
 from fewmasks.learn import vaal
 from fewmasks.learn.evidence import OFFERED
 from fewmasks.learn.session import GENERAL, ORACLE
+from fewmasks.loop.cost import outline
 from fewmasks.loop.rounds import STANDING
 from fewmasks.project import Import, create, open_project
 from fewmasks.query.strategies import load_strategies
@@ -513,3 +514,32 @@ def test_the_records_of_a_unit_are_its_rounds(done, project):
     assert [read_asked(unit, number).number for number in unit.numbers] == [1, 2]
     assert read_asked(unit.shared, 0).strategy == "random"
     assert unit.shared.strategy == SHARED
+
+
+def test_either_kind_is_chosen_by_what_the_model_sees_and_goes_on_alike(tmp_path):
+    """A scribble is worth it where the model sees any border; at first it has seen nothing."""
+    project = made.pictures(tmp_path)
+    prices = ["seconds_per_mask=1", "seconds_per_border=1", "scribble_worth=0.05"]
+    settings = [*made.FAST, *(f"cost.{price}" for price in prices)]
+    changes = {"annotations": ("either",), "config": Config().with_settings(settings)}
+    plan, out = plan_of("random", **changes), tmp_path / "out"
+    curve = simulate(project, plan, out)
+    kinds = {}
+    for path in out.rglob("*-kinds.json"):
+        kinds.setdefault(path.parent.name, {}).update(json.loads(path.read_text()))
+    assert set(kinds[SHARED].values()) == {"mask"}
+    assert len(kinds["random"]) == 4
+    assert set(kinds["random"].values()) <= {"mask", "scribble"}
+    first = project.pool.at(project.pool.rows(kinds[SHARED]))
+    borders = [outline(project.reference(item), [0]).border for item in first]
+    assert curve.loc[0, "seconds"] == pytest.approx(sum(1 + border for border in borders))
+    for path in out.rglob("random/02-*"):
+        path.unlink()
+    pd.testing.assert_frame_equal(simulate(project, plan, out), curve)
+
+
+def test_either_kind_needs_a_worth(tmp_path):
+    project = made.pictures(tmp_path)
+    plan = made.plan_of("random", annotations=("either",))
+    with pytest.raises(ConfigError, match=r"either needs the setting cost.scribble_worth"):
+        simulate(project, plan, tmp_path / "out")

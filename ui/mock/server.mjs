@@ -310,6 +310,16 @@ async function api(request, response, url) {
       minutes: 133,
       curve,
       next: `label the ${items.filter(({ state }) => state === 'open').length} chosen items`,
+      stop: {
+        sentence:
+          'the next 30 minutes are expected to bring +0.012 Dice (95 % +0.004 to +0.021); ' +
+          'predictions agree with those of the model before by 0.941',
+        is_enough: false,
+        gain: 0.012,
+        low: 0.004,
+        high: 0.021,
+        minutes: 30,
+      },
     })
   }
   if (name === 'GET jobs/current') return say(200, job)

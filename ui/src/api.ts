@@ -165,9 +165,20 @@ export interface CurvePoint {
   per_class: Record<string, number | null>
 }
 
+/** What more labelling is expected to bring; it stops nothing. */
+export interface StopAdvice {
+  sentence: string
+  is_enough: boolean
+  gain: number | null
+  low: number | null
+  high: number | null
+  minutes: number | null
+}
+
 export interface Dashboard {
   labels: Record<Kind, number> | number
   minutes: number
   curve: CurvePoint[]
   next: string
+  stop: StopAdvice | null
 }

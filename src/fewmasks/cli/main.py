@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fewmasks import __version__
-from fewmasks.cli import about, serve, simulation, work
+from fewmasks.cli import about, serve, simulation, studies, work
 from fewmasks.errors import FewmasksError
 
 NAME = "fewmasks"
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 for command in (*work.COMMANDS, *serve.COMMANDS, *simulation.COMMANDS, *about.COMMANDS):
     app.command(command.__name__.rstrip("_"))(command)
+app.add_typer(studies.study)
 
 
 def _show_version(is_wanted: bool | None) -> None:

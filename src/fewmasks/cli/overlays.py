@@ -3,6 +3,7 @@
 `python -m fewmasks.cli.overlays PROJECT`, the last step of the page's "train and ask again".
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from fewmasks.cli.progress import Report, progress
-from fewmasks.io.atomic import atomic
+from fewmasks.io.atomic import atomic, write_text
 from fewmasks.io.masks import write_mask
+from fewmasks.learn.costs import OUTLINES, blank_of
+from fewmasks.loop.cost import outline
 from fewmasks.project import Project, open_project
 
 FOLDER = "predictions"
@@ -21,7 +24,8 @@ def write_overlays(project: Project, report: Report) -> int:
     """`<row>.png` (likeliest class) and `<row>-uncertainty.png` (entropy) of every open pick.
 
     Test items get none: who labels them must not be led by the model that they score. What older
-    models said is removed last. Returns how many items there are.
+    models said is removed last. How much there is to draw in each is noted beside them, for the
+    minutes of the queue. Returns how many items there are.
     """
     from fewmasks.learn.predict import probabilities
     from fewmasks.learn.session import newest_model
@@ -33,11 +37,14 @@ def write_overlays(project: Project, report: Report) -> int:
         newest_model(project), project.cache, project.pool.at(rows),
         lambda done, of: report("predicting", done, of),
     )  # fmt: skip
-    kept = set()
+    kept, drawn = set(), {}
     for row, probs in zip(rows.tolist(), found, strict=True):
-        write_mask(folder / f"{row}.png", probs.argmax(axis=0).astype(np.uint8))
+        mask = probs.argmax(axis=0).astype(np.uint8)
+        write_mask(folder / f"{row}.png", mask)
+        drawn[row] = vars(outline(mask, blank_of(project, "mask")))
         _write_grey(folder / f"{row}-uncertainty.png", uncertainty(probs))
         kept |= {f"{row}.png", f"{row}-uncertainty.png"}
+    write_text(folder / OUTLINES, json.dumps(drawn))
     for path in folder.glob("*.png"):
         if path.name not in kept:
             path.unlink()

@@ -1,13 +1,16 @@
 """The command that plays the whole loop with known masks."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fewmasks.cli.progress import progress
 from fewmasks.cli.work import Folder, Settings
 from fewmasks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fewmasks.study.plan import Annotation
 
 
 def simulate(
@@ -24,7 +27,11 @@ def simulate(
         ),
     ] = "scratch",
     annotation: Annotated[
-        str, typer.Option(help="What the oracle answers with: mask, scribble, or both by a comma.")
+        str,
+        typer.Option(
+            help="What the oracle answers with: mask, scribble, or either (what gains more a "
+            "minute, by cost.scribble_worth); several joined by commas."
+        ),
     ] = "mask",
     iterations: Annotated[int | None, typer.Option(help="Training steps in every round.")] = None,
     out: Annotated[
@@ -66,13 +73,13 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def kinds_of(text: str) -> tuple[Literal["mask", "scribble"], ...]:
+def kinds_of(text: str) -> "tuple[Annotation, ...]":
     """Kinds of annotation joined by commas."""
-    known: dict[str, Literal["mask", "scribble"]] = {"mask": "mask", "scribble": "scribble"}
+    known: dict[str, Annotation] = {"mask": "mask", "scribble": "scribble", "either": "either"}
     names = names_in(text)
     for name in names:
         if name not in known:
-            raise ConfigError(f"--annotation: no kind {name!r}; use mask, scribble or both")
+            raise ConfigError(f"--annotation: no kind {name!r}; use mask, scribble or either")
     return tuple(known[name] for name in names)
 
 

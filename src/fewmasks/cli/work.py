@@ -139,6 +139,7 @@ def train(
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:
         typer.echo(f"trained; {_sentence(scores.dice, scores.hd95, scores.per_class)}")
+    typer.echo(f"stop? {opened.summary()['stop']['sentence']}")
     typer.echo(f"next: fewmasks next {project}")
 
 
@@ -285,6 +286,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
     scores = summary["scores"]
     if scores:
         typer.echo(f"  score  {_sentence(scores['dice'], scores['hd95'], scores['per_class'])}")
+    if summary["stop"]:
+        typer.echo(f"  stop?  {summary['stop']['sentence']}")
     if summary["missing_sources"]:
         typer.echo(
             f"  {summary['missing_sources']} image files are gone; the pixel cache still holds them"

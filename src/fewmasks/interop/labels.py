@@ -78,7 +78,9 @@ def reference_labels(project: Project, items: Sequence[str] = ()) -> Iterator[La
                 f"{project.folder}: no unlabelled training item has a reference mask; "
                 f"label from files with --from"
             )
-    return truth_labels(project.pool.at(rows), project.reference, "mask", project.config.cost)
+    return truth_labels(
+        project.pool.at(rows), project.reference, "mask", project.config.cost, project.background
+    )
 
 
 def match_files(

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from fewmasks.config import SCRATCH, Config, CostConfig
+from fewmasks.config import SCRATCH, Config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.io import open_source
 from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import PixelCache
 from fewmasks.io.regions import boxes
 from fewmasks.io.scan import scan_folders
+from fewmasks.learn.budget import needs_audit, round_within, with_kinds
 from fewmasks.learn.cold_start import (
     COLD_START,
     points_of,
@@ -30,9 +31,9 @@ from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
 from fewmasks.learn.model import Model, load_model, save_model
 from fewmasks.learn.predict import probabilities
 from fewmasks.learn.score import score
+from fewmasks.learn.settling import noted
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
-from fewmasks.loop.cost import items_for
 from fewmasks.loop.rounds import STANDING, State, add_audit, propose
 from fewmasks.metrics import Scores
 from fewmasks.nn.uncertainty import SCORES
@@ -85,7 +86,7 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
             f"{project.folder}: no labels yet; run `fewmasks next {project.folder}` and label, "
             f"or `fewmasks label {project.folder} --from-reference`"
         )
-    began = time.monotonic()
+    began, minutes = time.monotonic(), project.summary()["minutes"]
     items = project.pool.at(rows)
     card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
     model = fit(
@@ -101,8 +102,10 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
     path = project.folder / "models" / f"model-{number:04d}.safetensors"
     save_model(model, path)
     scores = _score(model, project, report)
+    watched = noted(project, model, start, minutes, scores, partial(report, "comparing models"))
     project.add_training(
         {
+            **watched,
             "path": str(path.relative_to(project.folder)),
             "labels": len(rows),
             "start": start,
@@ -214,13 +217,19 @@ def next_round(
 ) -> Round:
     """Choose the next items to label and store them as the open round.
 
-    Without `limit` and `minutes` it is a round of 20.
+    With `minutes` it holds as many as are expected to fit into the time, by what labels took so
+    far and how much the newest model sees in an item. Without `limit` and `minutes` it is a round
+    of 20.
     """
+    _refuse_size(limit, minutes)
     state = _state_for_next(project)
-    limit = _limit(limit, minutes, project.config.cost)
     chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
-    asked = propose(state, chosen, evidence, limit, SEED, project.config.query.group_cap)
-    return _keep(project, state, asked)
+    cap = project.config.query.group_cap
+
+    def ask(count: int) -> Round:
+        return propose(state, chosen, evidence, count, SEED, cap)
+
+    return _keep(project, state, _sized(project, (limit, minutes), ask, say, report))
 
 
 def next_like(
@@ -235,8 +244,8 @@ def next_like(
 
     Alike is what lies near in the embedding of a start, or as a thumbnail where there is none.
     """
+    _refuse_size(limit, minutes)
     state = _state_for_next(project)
-    limit = _limit(limit, minutes, project.config.cost)
     row = int(project.pool.rows([item])[0])
     if row not in state.train:
         raise ConfigError(
@@ -245,12 +254,16 @@ def next_like(
     name = pretrained(project) or THUMBNAIL
     say(f"alike is judged by {_in_words(name)}")
     points = points_of(project, project.config, name, state.train, report)
-    picks = alike(points, row, state.unlabelled, project.volume_codes(), limit)
-    if not len(picks):
-        raise ProjectError(f"{project.folder}: {item} is the last one left; nothing to ask")
-    reason = f"looks like {item}"
-    chosen = tuple(Pick(other, reason) for other in project.pool.ids(picks))
-    return _keep(project, state, Round(state.next_round, "like", SEED, chosen))
+    codes, reason = project.volume_codes(), f"looks like {item}"
+
+    def ask(count: int) -> Round:
+        found = project.pool.ids(alike(points, row, state.unlabelled, codes, count))
+        if not found:
+            raise ProjectError(f"{project.folder}: {item} is the last one left; nothing to ask")
+        picks = tuple(Pick(other, reason) for other in found)
+        return Round(state.next_round, "like", SEED, picks)
+
+    return _keep(project, state, _sized(project, (limit, minutes), ask, say, report))
 
 
 def _in_words(embedding: str) -> str:
@@ -276,28 +289,38 @@ def _state_for_next(project: Project) -> State:
 def _keep(project: Project, state: State, asked: Round) -> Round:
     """Store a round as the open one, with test items to audit where nothing else scores."""
     asked = replace(asked, config=project.config.model_dump())
-    if len(project.test) and not project.has_reference[project.test].any():
+    if needs_audit(project):
         asked = add_audit(asked, project.test, state, project.pool.ids(project.audited))
     project.add_round(asked)
     return asked
 
 
-def _limit(limit: int | None, minutes: float | None, cost: CostConfig) -> int:
-    """How many items to ask for, from the one of the two options that is given."""
+def _refuse_size(limit: int | None, minutes: float | None) -> None:
+    """Refuse a size that no round can have, before anything is computed."""
     if limit is not None and minutes is not None:
         raise ConfigError("next: both --limit and --minutes are given; give one")
-    if minutes is not None:
-        if not (math.isfinite(minutes) and minutes > 0):
-            raise ConfigError(f"--minutes: {minutes:g} is no time to fill; give a number above 0")
-        limit = items_for(minutes, "mask", cost)
-        if limit < 1:
-            raise ConfigError(
-                f"--minutes: {minutes:g} hold no mask of {cost.seconds_per_mask:g} seconds; give "
-                f"more, or set cost.seconds_per_mask"
-            )
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
+        raise ConfigError(f"--minutes: {minutes:g} is no time to fill; give a number above 0")
     if limit is not None and limit < 1:
         raise ConfigError(f"--limit: must be at least 1 ({limit}); ask for one item or more")
-    return DEFAULT_LIMIT if limit is None else limit
+
+
+def _sized(
+    project: Project,
+    limit_or_minutes: tuple[int | None, float | None],
+    ask: Callable[[int], Round],
+    say: Callable[[str], None],
+    report: Report,
+) -> Round:
+    """The round of the one of the two sizes that is given."""
+    limit, minutes = limit_or_minutes
+    limit = DEFAULT_LIMIT if limit is None else limit
+    if minutes is None and project.config.cost.scribble_worth is None:
+        return ask(limit)
+    model = newest_model(project) if project.trainings() else None
+    if minutes is None:
+        return with_kinds(project, model, ask(limit), report)
+    return round_within(project, model, minutes, ask, say, report)
 
 
 def _strategy_and_evidence(

@@ -7,10 +7,12 @@ from jaxtyping import UInt8
 
 from fewmasks.config import CostConfig
 from fewmasks.errors import ProjectError
-from fewmasks.loop.cost import seconds_for
+from fewmasks.loop.cost import outline, seconds_of, stated
 from fewmasks.loop.scribbles import scribble
 from fewmasks.types import Item, Kind, Label
 
+REFERENCE = "reference"
+"""By whom the oracle's labels are; the seconds of these are no measurement."""
 Reference = Callable[[Item], UInt8[np.ndarray, "y x"] | None]
 
 
@@ -33,9 +35,18 @@ def scribbles(
 
 
 def truth_labels(
-    items: Sequence[Item], reference: Reference, kind: Kind, cost: CostConfig
+    items: Sequence[Item],
+    reference: Reference,
+    kind: Kind,
+    cost: CostConfig,
+    background: int | None = None,
 ) -> Iterator[Label]:
-    """The reference masks (or reference scribbles) as an annotator's answers, one by one."""
+    """The reference masks (or reference scribbles) as an annotator's answers, one by one.
+
+    Each takes the seconds that the settings state for what is drawn in it; a mask's `background`
+    is what is left when the rest is drawn.
+    """
+    blank = [background] if kind == "mask" and background is not None else []
     for item in items:
         mask = reference(item)
         if mask is None:
@@ -43,4 +54,6 @@ def truth_labels(
                 f"{item.id}: no reference {kind} to answer with; simulate needs one for every "
                 f"training item (create the project with --{kind}s)"
             )
-        yield Label(item.id, kind, mask, seconds_for(kind, cost), by="reference")
+        pace = stated(kind, cost, is_region=item.box is not None)
+        drawn = outline(mask, blank) if pace.per_border or pace.per_part else None
+        yield Label(item.id, kind, mask, seconds_of(pace, drawn), by=REFERENCE)

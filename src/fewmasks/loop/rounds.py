@@ -136,13 +136,18 @@ def _within_cap(
             return picks
 
 
+def audits(count: int, share: float = AUDIT_SHARE) -> int:
+    """How many test items are asked for beside so many others, where the test side needs it."""
+    return max(1, round(share * count))
+
+
 def add_audit(
     round_: Round, test: Rows, state: State, audited: Collection[str], share: float = AUDIT_SHARE
 ) -> Round:
     """The round with random test items added, so that the curve has something to be scored on."""
     closed = {*audited, *state.skipped}
     open_rows = np.array([r for r in test if state.pool.items[r].id not in closed], dtype=np.int64)
-    wanted = max(1, round(share * len(round_.picks)))
+    wanted = audits(len(round_.picks), share)
     rng = np.random.default_rng([round_.seed, round_.number, 1])
     drawn = rng.permutation(open_rows)[:wanted]
     why = "audit: a random test item; it scores the model and is never trained on"

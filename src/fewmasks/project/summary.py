@@ -40,6 +40,7 @@ def summarise(folder: Path) -> dict[str, Any]:
             "open_picks": _open_picks(ask),
             "trainings": _one(ask, "SELECT count(*) FROM training"),
             "scores": (newest or {}).get("scores"),
+            "stop": (newest or {}).get("stop"),
             "missing_sources": _missing(path for (path,) in ask("SELECT path FROM source")),
             "notes": facts["notes"],
         }

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from fewmasks.project import Project
 from fewmasks.project.schema import label, training
-from fewmasks.server.messages import Dashboard, Point
+from fewmasks.server.messages import Dashboard, Point, StopAdvice
 from fewmasks.server.views import finite
 
 
@@ -21,7 +21,16 @@ def read_dashboard(project: Project) -> Dashboard:
         minutes=summary["minutes"],
         curve=curve,
         next=summary["next"],
+        stop=_stop(summary["stop"]),
     )
+
+
+def _stop(advice: dict[str, Any] | None) -> StopAdvice | None:
+    """What the newest training noted; older versions of fewmasks noted nothing."""
+    if advice is None:
+        return None
+    ahead = advice["forecast"] or dict.fromkeys(("gain", "low", "high", "minutes"))
+    return StopAdvice(sentence=advice["sentence"], is_enough=advice["is_enough"], **ahead)
 
 
 def _point(connection: Connection, record: dict[str, Any], created: str) -> Point:

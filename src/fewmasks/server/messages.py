@@ -279,6 +279,17 @@ class Point(Said):
     per_class: dict[str, float | None]
 
 
+class StopAdvice(Said):
+    """What more labelling is expected to bring; it stops nothing."""
+
+    sentence: str
+    is_enough: bool
+    gain: float | None
+    low: float | None
+    high: float | None
+    minutes: float | None
+
+
 class Dashboard(Said):
     """The honest curve, and what to do next."""
 
@@ -286,3 +297,4 @@ class Dashboard(Said):
     minutes: float
     curve: list[Point]
     next: str
+    stop: StopAdvice | None

@@ -1,18 +1,19 @@
 """The round's items as the page lists them: what is open, what is taken, what is done."""
 
-from statistics import median
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from fewmasks.loop.cost import seconds_for
+from fewmasks.learn.costs import OUTLINES, expected_outlines, pace_of, usual_kind
+from fewmasks.loop.cost import Outline, seconds_of
 from fewmasks.project import Project
 from fewmasks.project.schema import item, label, lease, pick, round_, skip
 from fewmasks.server.clock import moment
 from fewmasks.server.messages import Asked, Queue, State
+from fewmasks.server.views import PREDICTIONS
 
-FEWEST_MEASURED = 5
-MOST_MEASURED = 50
 OPEN: tuple[State, ...] = ("open", "mine")
 
 
@@ -25,19 +26,23 @@ def read_queue(project: Project, by: str) -> Queue:
         if newest is None:
             return Queue(round=None, strategy=None, items=[], minutes_left=0.0)
         known = _Known(connection, newest.number)
-        minutes = _seconds(connection, project) / 60
-        asked = [
-            Asked(
-                item=row.id,
-                order=row.place,
-                reason=row.reason,
-                audit=row.audit,
-                **known.state(row.item_row, by),
-                minutes=round(minutes, 2),
-            )
-            for row in known.picks
-        ]
-    left = sum(minutes for each in asked if each.state not in ("labelled", "skipped"))
+    expected = _minutes(project, [row.item_row for row in known.picks], by)
+    asked = [
+        Asked(
+            item=row.id,
+            order=row.place,
+            reason=row.reason,
+            audit=row.audit,
+            **known.state(row.item_row, by),
+            minutes=round(minutes, 2),
+        )
+        for row, minutes in zip(known.picks, expected, strict=True)
+    ]
+    left = sum(
+        minutes
+        for each, minutes in zip(asked, expected, strict=True)
+        if each.state not in ("labelled", "skipped")
+    )
     return Queue(
         round=newest.number, strategy=newest.strategy, items=asked, minutes_left=round(left, 1)
     )
@@ -80,10 +85,13 @@ class _Known:
         return {"state": "open", "by": None}
 
 
-def _seconds(connection: Connection, project: Project) -> float:
-    """What a label takes: the median of the last measured ones, else what the settings say."""
-    query = select(label.c.seconds).where(label.c.seconds > 0)
-    measured = connection.scalars(query.order_by(label.c.id.desc()).limit(MOST_MEASURED)).all()
-    if len(measured) >= FEWEST_MEASURED:
-        return float(median(measured))
-    return seconds_for("mask", project.config.cost)
+def _minutes(project: Project, rows: Sequence[int], by: str) -> list[float]:
+    """What this person is expected to take for each item, by what the newest model saw in it."""
+    kind = usual_kind(project, by)
+    pace = pace_of(project, kind, by)
+    seen: dict[str, dict[str, float]] = {}
+    path = project.folder / PREDICTIONS / OUTLINES
+    if kind == "mask" and path.is_file():
+        seen = json.loads(path.read_text(encoding="utf-8"))
+    drawn = [Outline(**seen[str(row)]) if str(row) in seen else None for row in rows]
+    return [seconds_of(pace, each) / 60 for each in expected_outlines(project, pace, drawn)]

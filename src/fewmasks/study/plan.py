@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fewmasks.config import SCRATCH, STARTS, Config
 from fewmasks.errors import ProjectError
-from fewmasks.types import Kind, Pick, Round
+from fewmasks.types import Pick, Round
 
+Annotation = Literal["mask", "scribble", "either"]
+"""What the oracle answers with; `either` is of each item what gains more a minute."""
 SHARED = "start set"
 """Name under which the first round of a seed is kept: every strategy shares it."""
 
@@ -22,7 +24,7 @@ class Plan:
     rounds: int
     limit: int
     seeds: int
-    annotations: tuple[Kind, ...] = ("mask",)
+    annotations: tuple[Annotation, ...] = ("mask",)
     starts: tuple[str, ...] = (SCRATCH,)
     """Each strategy is run from each start and with each annotation."""
     config: Config = field(default_factory=Config)
@@ -40,7 +42,7 @@ class Unit:
     strategy: str
     seed: int
     start: str = SCRATCH
-    annotation: Kind = "mask"
+    annotation: Annotation = "mask"
 
     def file(self, number: int, what: str) -> Path:
         """Where the record of a round lies."""
@@ -52,7 +54,7 @@ class Unit:
     def title(self) -> str:
         """What this unit is called in progress; no more than tells it from the others."""
         start = f"from {self.start}" if len(self.plan.starts) > 1 else ""
-        annotation = f"{self.annotation}s" if len(self.plan.annotations) > 1 else ""
+        annotation = f"with {self.annotation}" if len(self.plan.annotations) > 1 else ""
         return ", ".join(filter(None, (f"seed {self.seed}", self.strategy, start, annotation)))
 
     @property

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from plotly.io import to_html
 
-from fewmasks.config import STARTS
+from fewmasks.config import STARTS, StopConfig
+from fewmasks.loop.stop import forecast
 from fewmasks.study.charts import Look, Panel, PoolMap, curves_figure, looks, map_figure, plot_svg
 from fewmasks.study.gallery import BACKGROUND, Pictures, class_colours, gallery
 from fewmasks.study.statistics import (
@@ -27,6 +28,7 @@ from fewmasks.study.statistics import (
 
 __all__ = ["plot_svg", "write_report"]
 
+FIRST_CHART = "curves"
 SIGNIFICANT = 0.05
 IN_WORDS = 3
 """Arms that the verdict speaks of; the table has all of them."""
@@ -50,13 +52,14 @@ def write_report(
     facts = {name: value for name, value in run.items() if name != "title"}
     page = PAGE.substitute(
         title=escape(str(run.get("title", "Learning curves"))),
-        verdict=_verdict(curve, looks_of),
-        curves=_main_chart(curve, looks_of),
+        verdict=verdict(curve, looks_of),
+        curves=main_chart(curve, looks_of),
         classes=_class_charts(curve, classes, looks_of),
-        table=_table(curve, looks_of),
+        table=arms_table(curve, looks_of),
+        more=_half_hours(curve, looks_of),
         picks=gallery(picks, looks_of, classes, pictures),
         pool="" if pool is None else _pool_section(pool, picks, looks_of, classes),
-        facts=_facts(facts),
+        facts=facts_list(facts),
     )
     out.mkdir(parents=True, exist_ok=True)
     path = out / "report.html"
@@ -64,7 +67,8 @@ def write_report(
     return path
 
 
-def _verdict(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
+def verdict(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
+    """What a curve says, in a sentence for each of the best arms."""
     if curve["dice"].isna().all():
         return "No score: no round has a Dice, so nothing can be said about any strategy."
     if baseline not in set(curve["strategy"]):
@@ -152,11 +156,12 @@ def _has_minutes(curve: pd.DataFrame) -> bool:
     return bool((curve["seconds"] > 0).any())
 
 
-def _main_chart(curve: pd.DataFrame, looks_of: Mapping[Arm, Look]) -> str:
+def main_chart(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], name: str = FIRST_CHART) -> str:
+    """The curves over labels and minutes; the first chart of a page brings what draws them all."""
     panels = [Panel("Dice over labels")]
     if _has_minutes(curve):
         panels.append(Panel("Dice over minutes", over="seconds"))
-    return _chart(curve, panels, looks_of, name="curves")
+    return _chart(curve, panels, looks_of, name)
 
 
 def _class_charts(curve: pd.DataFrame, classes: Sequence[str], looks_of: Mapping[Arm, Look]) -> str:
@@ -177,7 +182,7 @@ def _chart(
     return to_html(
         curves_figure(curve, panels, looks_of, columns),
         full_html=False,
-        include_plotlyjs=name == "curves",
+        include_plotlyjs=name == FIRST_CHART,
         div_id=name,
         config={"displayModeBar": False, "responsive": True},
     )
@@ -215,7 +220,8 @@ def _pool_section(
     )
 
 
-def _table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
+def arms_table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
+    """Areas and paired differences of all arms."""
     areas, final = area_under_curve(curve), _final(curve)
     by_labels = paired_difference(curve, baseline).set_index(ARM)
     by_minutes = paired_difference(curve, baseline, over="seconds").set_index(ARM)
@@ -228,7 +234,7 @@ def _table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "r
             f'<i class=dot style="background:{look.colour}"></i>{escape(look.name)}',
             str(of_arm.notna().sum()),
             f"{final[arm][0]:.3f} at {final[arm][1]:.0f}" if arm in final else "none",
-            f"{_number(mean)} <small>{around}</small>",
+            f"{_number(mean)} <small>{_spread(of_arm, around)}</small>",
         ]
         if arm in by_labels.index:
             cells += _difference_cells(by_labels.loc[arm], by_minutes.loc[arm])
@@ -240,6 +246,11 @@ def _table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "r
     return TABLE.substitute(
         baseline=escape(baseline), rows="\n".join(rows), span=" and ".join(sorted(spans)) or "no"
     )
+
+
+def _spread(areas: pd.Series, around: str) -> str:
+    """Standard deviation over seeds, and the interval of the mean; nothing of one seed."""
+    return ", ".join(filter(None, (around, f"sd {areas.std():.3f}" if len(areas) > 1 else "")))
 
 
 def _difference_cells(by_labels: pd.Series, by_minutes: pd.Series) -> list[str]:
@@ -256,7 +267,8 @@ def _difference_cells(by_labels: pd.Series, by_minutes: pd.Series) -> list[str]:
     ]
 
 
-def _facts(facts: Mapping[str, object]) -> str:
+def facts_list(facts: Mapping[str, object]) -> str:
+    """What was run on what, as terms and their meaning."""
     rows = []
     for name, value in facts.items():
         lines = (
@@ -294,6 +306,24 @@ def _between(write: Callable[[float], str], low: float, high: float) -> str:
     return "" if np.isnan(low) else f"95 % {write(low)} to {write(high)}"
 
 
+def _half_hours(curve: pd.DataFrame, looks_of: Mapping[Arm, Look]) -> str:
+    """What more labelling is expected to bring to each arm; nothing where no time was counted."""
+    config, lines = StopConfig(), []
+    for arm, look in looks_of.items():
+        means = mean_curve(rows_of(arm, curve), over="seconds").dropna(subset=["mean"])
+        x, y = (means[name].to_numpy(dtype=np.float64) for name in ("x", "mean"))
+        ahead = forecast(x / 60, y, config.minutes)
+        if ahead is not None:
+            around = _between(_signed, ahead.low, ahead.high)
+            lines.append(f"<li><b>{escape(look.name)}</b> {_signed(ahead.gain)} ({around})</li>")
+    return MORE.substitute(minutes=f"{config.minutes:g}", lines="".join(lines)) if lines else ""
+
+
+MORE = Template("""<h2>What more labelling would bring</h2>
+<section><p>Expected gain in Dice of the next $minutes minutes:</p><ul>$lines</ul>
+<p class=note>By curves c &minus; a exp(&minus;b x) that fit the mean over seeds; with few rounds
+the interval is wide. Whether it is worth it is for people to say.</p></section>""")
+
 TABLE = Template("""<div class=wide><table>
 <thead><tr><th>strategy</th><th>seeds</th><th>last Dice, at labels</th>
 <th>area under the curve</th><th>area above $baseline</th><th>and over time</th>
@@ -320,7 +350,7 @@ mask, hidden from the strategies; grey where there is none. Picks are those of t
 start set that all strategies share included. Point at a dot to see its name.</p>
 </section>""")
 
-PAGE = Template("""<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -372,7 +402,11 @@ dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 .js-plotly-plot .hoverlayer path { fill: var(--panel) !important; }
 </style>
 </head>
-<body>
+"""
+
+PAGE = Template(
+    HEAD
+    + """<body>
 <main>
 <h1>$title</h1>
 <section class=verdict><p>$verdict</p></section>
@@ -384,6 +418,7 @@ of the mean over three or more seeds, drawn for up to four lines. Click a name t
 </section>
 <h2>Strategies compared</h2>
 <section>$table</section>
+$more
 <h2>Each class</h2>
 <section>$classes</section>
 <h2>What each strategy asked for</h2>
@@ -394,4 +429,5 @@ $pool
 </main>
 </body>
 </html>
-""")
+"""
+)

@@ -25,9 +25,8 @@ from fewmasks.io.weights import weights_digest
 from fewmasks.project import Project
 from fewmasks.query.strategies import load_strategies
 from fewmasks.study.facts import facts
-from fewmasks.study.plan import SHARED, Plan, Unit, read_record, read_records
+from fewmasks.study.plan import SHARED, Annotation, Plan, Unit, read_record, read_records
 from fewmasks.study.plane import refuse_missing_tsne
-from fewmasks.types import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +50,7 @@ def simulate(
     Each finished round is a file of its own, so an interrupted run continues where it was and
     ends in the same curve.csv as an uninterrupted one; a finished one is left as it is.
     """
-    _check(project, plan)
+    check(project, plan)
     if not (out / "run.json").exists():
         _check_evidence(plan)
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +86,7 @@ def simulate(
         return curve
 
 
-def _check(project: Project, plan: Plan) -> None:
+def check(project: Project, plan: Plan) -> None:
     """Refuse at once what would fail in the middle."""
     known = load_strategies()
     for name in plan.strategies:
@@ -106,6 +105,11 @@ def _check(project: Project, plan: Plan) -> None:
     _check_size(plan, len(np.setdiff1d(project.train, project.skipped)))
     for kind in plan.annotations:
         _check_references(project, kind)
+    if "either" in plan.annotations and plan.config.cost.scribble_worth is None:
+        raise ConfigError(
+            "--annotation: either needs the setting cost.scribble_worth (none); give one, such as "
+            "--set cost.scribble_worth=0.5"
+        )
 
 
 def _check_starts(starts: Sequence[str]) -> None:
@@ -121,7 +125,7 @@ def _check_starts(starts: Sequence[str]) -> None:
 
 
 def _check_evidence(plan: Plan) -> None:
-    """Apart from `_check`, since it costs the import of torch, which a finished run can spare."""
+    """Apart from `check`, since it costs the import of torch, which a finished run can spare."""
     from fewmasks.learn.session import refuse_unknown_evidence
 
     known = load_strategies()
@@ -143,13 +147,13 @@ def _check_size(plan: Plan, available: int) -> None:
         )
 
 
-def _check_references(project: Project, kind: Kind) -> None:
+def _check_references(project: Project, kind: Annotation) -> None:
     if not project.has_reference[project.test].any():
         raise ProjectError(
             f"{project.folder}: no reference masks on the test side, so nothing can be scored; "
             f"create the project with --masks"
         )
-    if kind == "mask" and not project.has_reference[project.train].all():
+    if kind != "scribble" and not project.has_reference[project.train].all():
         row = project.train[~project.has_reference[project.train]][0]
         raise ProjectError(
             f"{project.pool.items[row].id}: no reference mask, so the simulated annotator cannot "

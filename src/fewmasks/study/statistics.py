@@ -5,7 +5,7 @@ dice, hd95` and `dice_<class>`. One strategy, start and annotation is an arm; an
 is a run.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -83,16 +83,40 @@ def paired_difference(
     of rows by Holm (`p_holm`), and a `note` that says what is missing to be sure. The interval is
     Student's below ten seeds and a percentile bootstrap from there on.
     """
+    return _compared(gains_over(curve, baseline, over))
+
+
+def paired_over_tasks(
+    curves: Sequence[pd.DataFrame], baseline: str = "random", over: Over = "items"
+) -> pd.DataFrame:
+    """The same over several tasks: of each seed the mean of what it gained in every task.
+
+    The tasks are those that are of interest, not a sample of others; seeds that some task lacks
+    are left out.
+    """
+    gains = pd.concat([gains_over(curve, baseline, over) for curve in curves])
+    means = gains.groupby([*ARM, "seed"], sort=False, dropna=False)["gain"]
+    found = means.agg(gain="mean", tasks="count").reset_index()
+    found["gain"] = found["gain"].where(found["tasks"] == len(curves))
+    return _compared(found)
+
+
+def gains_over(curve: pd.DataFrame, baseline: str, over: Over) -> pd.DataFrame:
+    """How far the area of each run lies above the baseline's of its seed; nan where that is not."""
     areas = area_under_curve(curve, over)
     is_baseline = areas["strategy"] == baseline
     against = areas.loc[is_baseline, [*SETTING, "seed", "area"]]
     pairs = areas[~is_baseline].merge(
         against, on=[*SETTING, "seed"], how="left", suffixes=("", "_baseline")
     )
-    gains = pairs["area"] - pairs["area_baseline"]
+    return pairs[RUN].assign(gain=pairs["area"] - pairs["area_baseline"])
+
+
+def _compared(gains: pd.DataFrame) -> pd.DataFrame:
+    """A row per arm of gains by seed."""
     rows = [
         (*key, *_comparison(_known(of_arm)))
-        for key, of_arm in gains.groupby([pairs[name] for name in ARM], sort=False, dropna=False)
+        for key, of_arm in gains.groupby(ARM, sort=False, dropna=False)["gain"]
     ]
     columns = [*ARM, "difference", "low", "high", "seeds", "wins", "p", "note"]
     table = pd.DataFrame(rows, columns=columns)

@@ -12,18 +12,20 @@ from jaxtyping import Bool
 
 from fewmasks.executors.local import Report
 from fewmasks.io.atomic import write_text
+from fewmasks.learn.budget import KINDS, drawn_in
 from fewmasks.learn.cold_start import points_without_model
 from fewmasks.learn.model import Model, load_model, save_model
 from fewmasks.learn.score import score
 from fewmasks.learn.session import ORACLE, collect, needs_model, state_of
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
+from fewmasks.loop.cost import choose_kinds, stated
 from fewmasks.loop.oracle import Reference, scribbles, truth_labels
 from fewmasks.loop.rounds import State, absorb, propose
 from fewmasks.project import Project, open_project
 from fewmasks.query.strategies import STRATEGIES, load_strategies
-from fewmasks.study.plan import SHARED, Unit, read_asked
-from fewmasks.types import Label, Round
+from fewmasks.study.plan import SHARED, Unit, read_asked, read_record
+from fewmasks.types import Kind, Label, Round
 
 
 def run_unit(unit: Unit, report: Report) -> None:
@@ -39,7 +41,12 @@ def run_unit(unit: Unit, report: Report) -> None:
     for number in unit.numbers:
         asked, scored = unit.file(number, "asked.json"), unit.file(number, "scored.json")
         if not asked.exists():
+            if unit.annotation == "either" and unit.strategy != SHARED:
+                model = model or _model_before(unit, project, state, report)
             round_ = _propose(unit, project, state, model, report)
+            if unit.annotation == "either":
+                kinds = _kinds(unit, project, round_, model)
+                write_text(unit.file(number, "kinds.json"), json.dumps(kinds))
             write_text(asked, json.dumps(asdict(round_)))
         state = _answered(state, read_asked(unit, number))
         model = None
@@ -91,12 +98,38 @@ def true_classes(project: Project) -> Bool[np.ndarray, "n c"]:
     return table
 
 
+def _kinds(unit: Unit, project: Project, asked: Round, model: Model | None) -> dict[str, Kind]:
+    """The kind of label that gains more a minute, of each item, by the settings alone.
+
+    The shared first round has no model to look with, and every item is a typical one there.
+    """
+    cost = unit.plan.config.cost
+    items = project.pool.at(project.pool.rows(pick.item for pick in asked.picks))
+    paces = {kind: stated(kind, cost, project.facts["region"] is not None) for kind in KINDS}
+    drawn = drawn_in(project, model, items, lambda what, done, of: None)
+    assert cost.scribble_worth is not None
+    kinds = choose_kinds(paces, drawn, cost.scribble_worth)
+    return dict(zip((item.id for item in items), kinds, strict=True))
+
+
 def _labels(unit: Unit, project: Project, state: State) -> Iterator[Label]:
-    answer: Reference = project.reference
-    if unit.annotation == "scribble":
-        answer = scribbles(project.reference_scribble, answer, project.background, unit.seed)
-    items = project.pool.at(state.labelled_rows)
-    return truth_labels(items, answer, unit.annotation, unit.plan.config.cost)
+    drawn = scribbles(project.reference_scribble, project.reference, project.background, unit.seed)
+    answers: dict[Kind, Reference] = {"mask": project.reference, "scribble": drawn}
+    cost, known = unit.plan.config.cost, _known_kinds(unit, state)
+    for item in project.pool.at(state.labelled_rows):
+        kind = known[item.id]
+        yield from truth_labels([item], answers[kind], kind, cost, project.background)
+
+
+def _known_kinds(unit: Unit, state: State) -> dict[str, Kind]:
+    """The kind of every label so far."""
+    if unit.annotation != "either":
+        return dict.fromkeys(state.labelled, unit.annotation)
+    known: dict[str, Kind] = {}
+    for number in range(state.next_round):
+        owner = unit.shared if number == 0 else unit
+        known |= read_record(owner.file(number, "kinds.json"))
+    return known
 
 
 def _train(unit: Unit, project: Project, state: State, number: int, report: Report) -> Model:

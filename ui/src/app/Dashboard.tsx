@@ -60,6 +60,7 @@ export function DashboardPage() {
           <section className="card next">
             <h2>What next</h2>
             <p>{sentence(withoutCommand(found.next))}.</p>
+            {found.stop && <p className="muted">{sentence(found.stop.sentence)}.</p>}
             <a className="button" href={linkTo({ page: 'queue' })}>
               To the queue
             </a>

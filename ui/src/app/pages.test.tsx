@@ -163,6 +163,14 @@ describe('dashboard', () => {
       { items: 4, minutes: 12.5, dice: 0.62, hd95: 4.25, per_class: { wall: 0.62 } },
     ],
     next: 'choose the next items to label: fewmasks next heart',
+    stop: {
+      sentence: 'the next 30 minutes are expected to bring +0.010 Dice',
+      is_enough: false,
+      gain: 0.01,
+      low: 0.002,
+      high: 0.03,
+      minutes: 30,
+    },
   }
   const idle = { state: 'none', lines: [] }
 
@@ -173,12 +181,13 @@ describe('dashboard', () => {
     expect(screen.getByText('3 masks, 1 scribble')).toBeTruthy()
     expect(screen.getByRole('img').textContent).toContain('Training 2 · 4 items, 13 min: 0.620')
     expect(screen.getByText('Choose the next items to label.')).toBeTruthy()
+    expect(screen.getByText(/next 30 minutes are expected to bring/)).toBeTruthy()
     fireEvent.click(screen.getByText('Distance', { selector: 'button' }))
     expect(screen.getByRole('img').textContent).toContain('4.3')
   })
 
   it('stands a project without any training', async () => {
-    const empty = { ...found, curve: [] }
+    const empty = { ...found, curve: [], stop: null }
     const client = { dashboard: async () => empty, job: async () => idle }
     show(<DashboardPage />, client as unknown as Client)
     expect(await screen.findByText(/curve starts with the first training/)).toBeTruthy()

@@ -1,0 +1,130 @@
+"""A study run: every arm of every task simulated, resumable, and read together afterwards."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fewmasks.errors import ProjectError
+from fewmasks.executors.local import Report, map_units
+from fewmasks.io.atomic import write_text
+from fewmasks.project import Project, create, open_project
+from fewmasks.study.file import ArmSection, Study, TaskSection, import_of, read_study
+from fewmasks.study.plan import Plan
+from fewmasks.study.run import check, simulate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILE = "study.toml"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a study found."""
+
+    table: "pd.DataFrame"
+    """A row per task and line; `table.csv`."""
+    sentences: tuple[str, ...]
+    """Every line against the baseline, the best first."""
+
+
+def run_study(
+    path: Path,
+    out: Path,
+    workers: int | None = None,
+    report: Report = lambda what, done, of: None,
+    say: Callable[[str], None] = lambda line: None,
+    execute: Callable[..., Iterator[None]] = map_units,
+) -> Found:
+    """Run a study, or what is left of it, and write `out`/curve.csv, table.csv and report.html.
+
+    Each arm of a task is a simulation of its own in `out`/runs/TASK/ARM. Tasks and arms may be
+    added to the file later; what ran before is kept as it is.
+    """
+    study = read_study(path)
+    projects = {task.name: _project(task, path.parent, out, report) for task in study.task}
+    pairs = list(product(study.task, study.arm))
+    plans = [_plan(study, task, arm, projects[task.name]) for task, arm in pairs]
+    for (task, _), plan in zip(pairs, plans, strict=True):
+        check(projects[task.name], plan)
+    write_text(out / FILE, path.read_text(encoding="utf-8"))
+    for number, ((task, arm), plan) in enumerate(zip(pairs, plans, strict=True), start=1):
+        say(f"{number} of {len(pairs)}: {task.name}, {arm.name}")
+        folder = folder_of(out, task, arm)
+        simulate(projects[task.name], plan, folder, workers, report, execute)
+    return report_study(out, say)
+
+
+def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> Found:
+    """Write curve.csv, table.csv and report.html about the runs that are there."""
+    from fewmasks.study.comparison import compare, named, sentences
+    from fewmasks.study.study_report import write_study_report
+
+    if not (out / FILE).is_file():
+        raise ProjectError(
+            f"{out}: no study was run there (no {FILE}); run `fewmasks study run FILE --out {out}`"
+        )
+    study = read_study(out / FILE)
+    curve, missing = _curves(study, out)
+    for name in missing:
+        say(f"not finished: {name}; run the study again and it goes on")
+    curve, baseline = named(curve, study, out / FILE)
+    table = compare(curve, baseline)
+    write_text(
+        out / "curve.csv", curve.drop(columns="name").to_csv(index=False, float_format="%.6f")
+    )
+    write_text(out / "table.csv", table.to_csv(index=False, float_format="%.6f"))
+    write_study_report(out / "report.html", study, curve, table, baseline, missing)
+    return Found(table, sentences(table, baseline))
+
+
+def folder_of(out: Path, task: TaskSection, arm: ArmSection) -> Path:
+    """Where the simulation of an arm lies."""
+    return out / "runs" / task.name / arm.name
+
+
+def _project(task: TaskSection, beside: Path, out: Path, report: Report) -> Project:
+    if task.project is not None:
+        return open_project(beside / task.project)
+    folder = out / "projects" / task.name
+    if folder.exists():
+        return open_project(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return create(folder, import_of(task, beside), progress=report)
+
+
+def _plan(study: Study, task: TaskSection, arm: ArmSection, project: Project) -> Plan:
+    settings = [*study.settings, *task.settings, *arm.settings]
+    return Plan(
+        strategies=tuple(arm.strategies or study.strategies),
+        rounds=task.rounds or study.rounds,
+        limit=task.limit or study.limit,
+        seeds=study.seeds,
+        annotations=tuple(arm.annotations or study.annotations),
+        starts=tuple(arm.starts or study.starts),
+        config=project.config.with_settings(settings),
+    )
+
+
+def _curves(study: Study, out: Path) -> "tuple[pd.DataFrame, list[str]]":
+    """The curves of all runs in one frame, and the names of those that are not finished."""
+    import pandas as pd
+
+    found, missing = [], []
+    for task, arm in product(study.task, study.arm):
+        path = folder_of(out, task, arm) / "curve.csv"
+        if not path.is_file():
+            missing.append(f"{task.name}, {arm.name}")
+            continue
+        curve = pd.read_csv(path, dtype={"start": str}, keep_default_na=True)
+        curve.insert(0, "task", task.name)
+        curve.insert(1, "arm", arm.name)
+        found.append(curve)
+    if not found:
+        raise ProjectError(
+            f"{out}: no run is finished yet, so there is nothing to compare; run the study again "
+            f"and it goes on"
+        )
+    return pd.concat(found, ignore_index=True), missing

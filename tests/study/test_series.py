@@ -1,0 +1,124 @@
+"""Studies from a file: run, resumed, extended, reported."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from tests.study import made
+from tests.study.test_report import Page
+
+from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.executors.local import map_here
+from fewmasks.study.series import report_study, run_study
+
+pytestmark = pytest.mark.slow
+
+STUDY = """
+title = "Long <or> short"
+rounds = 2
+limit = 2
+seeds = 2
+strategies = ["random"]
+settings = ["learn.size=32", "learn.batch=4", "learn.precision=fp32", "learn.iterations=2"]
+
+[[task]]
+name = "pictures"
+table = "study/meta.csv"
+classes = ["background", "cell"]
+
+[[arm]]
+name = "short"
+
+[[arm]]
+name = "long"
+settings = ["learn.iterations=4"]
+"""
+
+
+def run(path, out, **more):
+    return run_study(path, out, execute=map_here, **more)
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    made.write_pictures(folder / "study")
+    (folder / "study.toml").write_text(STUDY)
+    run(folder / "study.toml", folder / "out")
+    return folder
+
+
+@pytest.fixture
+def done(done_once, tmp_path):
+    return shutil.copytree(done_once, tmp_path / "here")
+
+
+def test_every_arm_is_run_and_compared(done):
+    curve = pd.read_csv(done / "out" / "curve.csv")
+    assert list(curve)[:9] == [
+        "task", "arm", "strategy", "start", "annotation", "seed", "round", "items", "seconds",
+    ]  # fmt: skip
+    assert len(curve) == 2 * 2 * 2
+    table = pd.read_csv(done / "out" / "table.csv")
+    assert table["name"].tolist() == ["short", "long"]
+    assert table.loc[0, "note"] == "baseline"
+    page = Page(done / "out" / "report.html")
+    for words in ("Long <or> short", "pictures", "long", "learn.iterations=4"):
+        assert words in page.text
+    assert [attrs for _, attrs in page.tags if {"src", "href"} & set(attrs)] == []
+
+
+def test_arms_share_their_start_sets(done):
+    picks = [
+        pd.read_csv(done / "out" / "runs" / "pictures" / arm / "picks.csv")
+        for arm in ("short", "long")
+    ]
+    first = [each[each["round"] == 0]["item"].tolist() for each in picks]
+    assert first[0] == first[1]
+
+
+def test_a_finished_study_is_left_as_it_is(done):
+    before = {p: p.stat().st_mtime_ns for p in (done / "out" / "runs").rglob("*.json")}
+    curve = (done / "out" / "curve.csv").read_bytes()
+    run(done / "study.toml", done / "out")
+    assert {p: p.stat().st_mtime_ns for p in (done / "out" / "runs").rglob("*.json")} == before
+    assert (done / "out" / "curve.csv").read_bytes() == curve
+
+
+def test_what_was_interrupted_goes_on_to_the_same_curve(done):
+    curve = (done / "out" / "curve.csv").read_bytes()
+    shutil.rmtree(done / "out" / "runs" / "pictures" / "long")
+    said = []
+    found = report_study(done / "out", said.append)
+    assert said == ["not finished: pictures, long; run the study again and it goes on"]
+    assert len(found.table) == 1
+    assert "nothing to compare it with" in found.sentences[0]
+    run(done / "study.toml", done / "out")
+    assert (done / "out" / "curve.csv").read_bytes() == curve
+
+
+def test_an_arm_may_be_added_and_a_changed_one_is_refused(done):
+    path = done / "study.toml"
+    path.write_text(STUDY + "\n[[arm]]\nname = 'longer'\nsettings = ['learn.iterations=5']\n")
+    assert len(run(path, done / "out").table) == 3
+    path.write_text(STUDY.replace("iterations=4", "iterations=3"))
+    with pytest.raises(ProjectError, match=r"another config.learn.iterations \(4, now 3\)"):
+        run(path, done / "out")
+
+
+def test_mistakes_are_named_before_anything_runs(done):
+    path = done / "study.toml"
+    for change, words in (
+        (("learn.iterations=4", "learn.itertions=4"), "did you mean 'iterations'"),
+        (("limit = 2", "limit = 99"), "--limit: 99 items a round"),
+        (('["random"]', '["randum"]'), "no strategy 'randum'"),
+    ):
+        path.write_text(STUDY.replace(*change))
+        with pytest.raises(ConfigError, match=words):
+            run(path, done / "new")
+        assert not (done / "new" / "runs").exists()
+
+
+def test_a_folder_without_a_study_is_named(tmp_path):
+    with pytest.raises(ProjectError, match=r"no study was run there \(no study.toml\)"):
+        report_study(tmp_path)
