@@ -70,6 +70,54 @@ def _training(person: Changing) -> Person:
 Training = Annotated[Person, Depends(_training)]
 
 
+def _bearer(request: Request, desk: AtDesk) -> Person:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    person = None
+    if scheme.casefold() == "bearer" and token:
+        person = person_of(desk.project.engine, token, desk.link is not None)
+    if person is None:
+        raise Refusal(401, f"session: no valid token; sign in {how_programs_sign_in(desk)}")
+    return person
+
+
+Bearer = Annotated[Person, Depends(_bearer)]
+"""Somebody whose program sends a token itself, so that no other site can make it do so."""
+
+
+def _bearer_training(person: Bearer) -> Person:
+    return _training(person)
+
+
+BearerTraining = Annotated[Person, Depends(_bearer_training)]
+
+
+def how_programs_sign_in(desk: Desk) -> str:
+    """How somebody signs in who does not use the page."""
+    if desk.link is None:
+        return "with your name and password"
+    return (
+        f"as {ME} with the token of the link that `fewmasks serve` printed (it works once, here or "
+        f"on the page), or run `fewmasks serve --add-user` for names and passwords"
+    )
+
+
+def begin_for_program(request: Request, desk: Desk, name: str, password: str) -> str:
+    """The token of a new session, by name and password or by the token of the link."""
+    address = request.client.host if request.client else ""
+    desk.attempts.begin(address, name)
+    if desk.link is None:
+        person = sign_in(desk.project.engine, name, password)
+        token = None if person is None else begin_session(desk.project.engine, person.name)
+    else:
+        token = begin_by_link(desk, password) if name == ME else None
+    if token is None:
+        raise Refusal(
+            401, f"sign in: no such name and password; sign in {how_programs_sign_in(desk)}"
+        )
+    desk.attempts.succeed(address, name)
+    return token
+
+
 def _row(id: str, desk: AtDesk, person: Who) -> int:
     """The row of an item whose id stands in the path, percent-encoded."""
     del person  # nobody is told which ids there are without signing in
