@@ -31,6 +31,7 @@ check: .venv/.ok  ## lint, format, types, import layers, generated docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_cli.py --check
+	$(BIN)/python docs/make_openapi.py --check
 
 docs: .venv/.ok  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

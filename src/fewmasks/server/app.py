@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from fewmasks import __version__
 from fewmasks.errors import FewmasksError
 from fewmasks.server import api, auth, messages, monailabel, pages
+from fewmasks.server.description import describing
 from fewmasks.server.desk import Desk
 from fewmasks.server.refusal import Refusal
 from fewmasks.server.shield import Shield
@@ -50,6 +51,7 @@ def make_app(desk: Desk) -> FastAPI:
         app.add_api_route(path, _nothing, methods=METHODS, include_in_schema=False)
     app.include_router(pages.router)
     app.add_middleware(Shield, only_local=desk.link is not None)
+    app.openapi = describing(app)  # type: ignore[method-assign]
     return app
 
 

@@ -38,15 +38,30 @@ FINAL = "final"
 STATUS: dict[JobState, Literal["RUNNING", "DONE", "ERROR", "CANCELED"]] = {
     "running": "RUNNING", "done": "DONE", "failed": "ERROR", "cancelled": "CANCELED",
 }  # fmt: skip
+BYTES_TYPE = "application/octet-stream"
 BYTES = {"schema": {"type": "string", "format": "binary"}}
-FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": BYTES}}}
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {BYTES_TYPE: BYTES}}}
 PREDICTED: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             "multipart/form-data": {"schema": {"type": "object"}},
-            "application/octet-stream": BYTES,
+            BYTES_TYPE: BYTES,
             "application/json": {"schema": {"type": "object"}},
         }
+    }
+}
+SIGN_IN = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/x-www-form-urlencoded": {
+                "schema": {
+                    "type": "object",
+                    "required": ["username", "password"],
+                    "properties": {"username": {"type": "string"}, "password": {"type": "string"}},
+                }
+            }
+        },
     }
 }
 FORM = {
@@ -112,7 +127,7 @@ def auth() -> told.AuthInfo:
     return told.AuthInfo(enabled=True)
 
 
-@router.post("/auth/token")
+@router.post("/auth/token", openapi_extra=SIGN_IN)
 async def token(request: Request, desk: AtDesk) -> told.Token:
     """A token for a name and a password."""
     given = parse_qs((await request.body()).decode(errors="replace"))
@@ -188,7 +203,7 @@ def datastore(
         name=project.folder.resolve().name,
         description="",
         objects={
-            name: told.Stored(
+            name: told.StoredImage(
                 image=told.Extent(ext=_ending(image)),
                 labels={FINAL: told.Extent(ext=_ending(image))} if name in labelled else {},
             )
@@ -203,7 +218,7 @@ def image(desk: AtDesk, image: Image) -> FileResponse:
     image_files.source_of(desk.project, image)
     if image.path.suffix.lower() == ".hdr":
         raise Refusal(415, f"{image.name}: is two files; open {image.path} where it lies")
-    return FileResponse(image.path, filename=image.path.name)
+    return FileResponse(image.path, media_type=BYTES_TYPE, filename=image.path.name)
 
 
 @router.get("/datastore/label", responses=FILE, response_class=Response)
@@ -356,7 +371,7 @@ def _segments(form: FormData) -> list[str] | None:
 def _attachment(image: ImageFile, name: str, content: bytes) -> Response:
     called = quote(f"{stem_of(image.path.name)}_{name}")
     headers = {"Content-Disposition": f"attachment; filename*=utf-8''{called}"}
-    return Response(content, media_type="application/octet-stream", headers=headers)
+    return Response(content, media_type=BYTES_TYPE, headers=headers)
 
 
 def _multipart(about: dict[str, Any], name: str, content: bytes) -> Response:

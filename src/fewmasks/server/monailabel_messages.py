@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from fewmasks.server.messages import Said
 
@@ -63,6 +63,8 @@ class Info(Said):
 class Sample(Said):
     """The image to label next; empty where nothing is left."""
 
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
     id: str | None = None
     name: str | None = None
     path: str | None = None
@@ -81,7 +83,7 @@ class Extent(Said):
     info: dict[str, Any] = Field(default_factory=dict)
 
 
-class Stored(Said):
+class StoredImage(Said):
     """An image and its labels."""
 
     image: Extent
@@ -93,7 +95,7 @@ class Listing(Said):
 
     name: str
     description: str
-    objects: dict[str, Stored]
+    objects: dict[str, StoredImage]
 
 
 class LabelTaken(Said):
