@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from fewmasks import __version__
 from fewmasks.errors import FewmasksError
-from fewmasks.server import api, auth, messages, monailabel, pages
+from fewmasks.server import api, auth, label_studio, messages, monailabel, pages
 from fewmasks.server.description import describing
 from fewmasks.server.desk import Desk
 from fewmasks.server.refusal import Refusal
@@ -46,7 +46,8 @@ def make_app(desk: Desk) -> FastAPI:
     app.include_router(auth.router)
     app.include_router(api.router)
     app.include_router(monailabel.router)
-    for prefix in ("/api", "/monailabel"):
+    app.include_router(label_studio.router)
+    for prefix in ("/api", "/monailabel", "/label-studio"):
         path = f"{prefix}/{{path:path}}"
         app.add_api_route(path, _nothing, methods=METHODS, include_in_schema=False)
     app.include_router(pages.router)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from fewmasks.server import label_studio as studio
 from fewmasks.server import messages as m
 from fewmasks.server import monailabel_messages as monai
 
@@ -89,6 +90,10 @@ EXAMPLES: tuple[BaseModel, ...] = (
         id="4", status="RUNNING", model="fewmasks", start_ts=UNTIL,
         details=["training on 41 labels"],
     ),
+    studio.Health(status="UP", model_class="fewmasks"),
+    studio.Version(model_version="fewmasks-3"),
+    studio.Predictions(results=[studio.Prediction(result=[], model_version="fewmasks-3")]),
+    studio.Done(item=NEXT),
 )  # fmt: skip
 """One of each message that a request takes or answers."""
 

@@ -14,7 +14,10 @@ MOST_JSON_BYTES = 64 * 1024
 MOST_BYTES = 2**30
 WITH_PIXELS = ("/draft", "/tools/random-walker", "/monailabel/datastore/label")
 """Ends of paths that take a picture, whose size is bounded by its item's or its file's."""
-FOR_PROGRAMS = ("/monailabel/",)
+MOST_TASK_BYTES = 32 * 2**20
+WITH_TASKS = ("/label-studio/predict", "/label-studio/webhook")
+"""Paths that take strokes, packed."""
+FOR_PROGRAMS = ("/monailabel/", "/label-studio/")
 """Paths where programs sign each request themselves; unlike browsers they name no origin."""
 HEADERS = {
     "Content-Security-Policy": (
@@ -94,7 +97,9 @@ def _has_pixels(scope: Scope) -> bool:
 
 
 def _most(scope: Scope) -> int:
-    return MOST_BYTES if _has_pixels(scope) else MOST_JSON_BYTES
+    if _has_pixels(scope):
+        return MOST_BYTES
+    return MOST_TASK_BYTES if scope["path"] in WITH_TASKS else MOST_JSON_BYTES
 
 
 def _too_long(length: str) -> str:
@@ -111,7 +116,7 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MOST_JSON_BYTES:
+        if seen > _most(scope):
             raise HTTPException(413, _too_long(f"{seen} bytes"))
         return message
 
