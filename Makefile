@@ -31,6 +31,7 @@ check: .venv/.ok  ## lint, format, types, import layers, generated docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/make_cli.py --check
+	$(BIN)/python docs/make_openapi.py --check
 
 docs: .venv/.ok  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -53,12 +54,13 @@ clean:  ## remove caches and built files; keeps .venv/ and demo/
 	rm -rf site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests docs benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.ok: pyproject.toml constraints.txt
+.venv/.ok: pyproject.toml constraints.txt tests/clients.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "make: fewmasks needs Python 3.11 or newer, and $(PYTHON) is not; run: make PYTHON=python3.12 ..." >&2; \
 	  exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/clients -r tests/clients.txt
 	@touch $@
 
 .venv/.bench: .venv/.ok

@@ -93,6 +93,13 @@ def test_the_command_reference_is_what_the_commands_say():
     assert done.returncode == 0, done.stderr
 
 
+def test_the_description_of_the_server_is_what_it_says():
+    """The types of the page are made from it; `npm run check` says whether they are current."""
+    command = [sys.executable, str(DOCS / "make_openapi.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_there_are_commands_to_check():
     assert len(shell_commands()) > 10
 

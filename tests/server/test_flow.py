@@ -180,7 +180,7 @@ def test_the_dashboard_has_a_point_for_every_model(project):
     project.add_training({"labels": 1, "scores": scores})
     project.add_training({"labels": 1, "scores": None})
     told = tab.get("dashboard").json()
-    assert told["labels"] == 1
+    assert told["labels"] == {"mask": 1, "scribble": 0}
     point = {"items": 1, "minutes": 0.21, "dice": 0.5, "hd95": None, "per_class": {"cell": 0.5}}
     assert told["curve"][0] == point
     assert told["curve"][1] == {**point, "dice": None, "per_class": {}}

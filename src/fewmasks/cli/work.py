@@ -191,7 +191,10 @@ def label(
     project: Folder,
     from_: Annotated[
         Path | None,
-        typer.Option("--from", help="Mask file, or folder of masks named like the items."),
+        typer.Option(
+            "--from",
+            help="Mask file, folder of masks named like the items, or tasks.json of Label Studio.",
+        ),
     ] = None,
     from_reference: Annotated[
         bool, typer.Option("--from-reference", help="Take the reference masks of training items.")
@@ -237,6 +240,22 @@ def _count_up(report: Report, done: int) -> None:
     report("storing labels", done, -1)
 
 
+def export(
+    project: Folder,
+    format: Annotated[str, typer.Option(help="png or label-studio.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+) -> None:
+    """Write the labels as files for other programs; 255 or a stroke of its own is unknown."""
+    from fewmasks.interop import export as exporting
+    from fewmasks.project import open_project
+
+    with progress() as report:
+        count = exporting.export(
+            open_project(project), format, out, lambda done, of: report("exporting", done, of)
+        )
+    typer.echo(f"{count} items written to {out}")
+
+
 def predict(
     project: Folder,
     images: Annotated[list[Path], typer.Option(help="Image file or folder; may be repeated.")],
@@ -256,7 +275,7 @@ def predict(
     typer.echo(f"{len(written)} masks written to {out}")
 
 
-COMMANDS = (create, info, pretrain, train, next_, label, predict)
+COMMANDS = (create, info, pretrain, train, next_, label, export, predict)
 
 
 def _open(folder: Path, settings: list[str] | None) -> Any:

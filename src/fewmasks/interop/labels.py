@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fewmasks.errors import ConfigError, FormatError, GeometryError, ProjectError
+from fewmasks.interop import label_studio
 from fewmasks.io import format_of, stem_of
 from fewmasks.io.masks import check_grid, present_classes, read_mask
 from fewmasks.io.scan import ENDINGS
@@ -48,10 +49,12 @@ def label_from_files(
     say: Say = lambda line: None,
     report: Callable[[int], None] = lambda done: None,
 ) -> int:
-    """Take a mask file, or a folder of them, as labels; how many items got one.
+    """Take a mask file, a folder of them, or tasks of Label Studio; how many items got a label.
 
     `say` hears what was passed over, and how the pixel 255 was read where that is a choice.
     """
+    if path.suffix.lower() == ".json":
+        return store(project, task_labels(project, path, items, (kind, by), say), report)
     found = _answering(project, match_files(project, path, items, kind, say), items, say)
     is_white = kind == "mask" and _is_white_foreground(project, found, say)
     return store(project, file_labels(project, found, (kind, by), is_white), report)
@@ -134,6 +137,21 @@ def file_labels(
                 mask[mask == UNKNOWN] = 1
             if (mask != UNKNOWN).any():
                 yield Label(item.id, kind, mask, 0.0, by)
+
+
+def task_labels(
+    project: Project, path: Path, only: Sequence[str], kind_and_by: tuple[Kind, str], say: Say
+) -> Iterator[Label]:
+    """Labels from the tasks that Label Studio exported; a wholly unknown one says nothing."""
+    wanted = {*project.pool.ids(project.pool.rows(only))}
+    said = label_studio.answers(project, label_studio.read_tasks(path), say)
+    found = [Found(path, (item,)) for item in said if not only or item.id in wanted]
+    if not found:
+        raise FormatError(f"{path}: holds none of the items asked for; leave out --items")
+    for each in _answering(project, found, only, say):
+        label = label_studio.label_of(project, each.items[0], said[each.items[0]], kind_and_by)
+        if (label.mask != UNKNOWN).any():
+            yield label
 
 
 def store(project: Project, labels: Iterable[Label], report: Callable[[int], None]) -> int:

@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 
 from fewmasks import __version__
 from fewmasks.errors import FewmasksError
-from fewmasks.server import api, auth, messages, pages
+from fewmasks.server import api, auth, label_studio, messages, monailabel, pages
+from fewmasks.server.description import describing
 from fewmasks.server.desk import Desk
 from fewmasks.server.refusal import Refusal
 from fewmasks.server.shield import Shield
@@ -44,9 +45,14 @@ def make_app(desk: Desk) -> FastAPI:
         app.add_exception_handler(kind, handler)
     app.include_router(auth.router)
     app.include_router(api.router)
-    app.add_api_route("/api/{path:path}", _nothing, methods=METHODS, include_in_schema=False)
+    app.include_router(monailabel.router)
+    app.include_router(label_studio.router)
+    for prefix in ("/api", "/monailabel", "/label-studio"):
+        path = f"{prefix}/{{path:path}}"
+        app.add_api_route(path, _nothing, methods=METHODS, include_in_schema=False)
     app.include_router(pages.router)
     app.add_middleware(Shield, only_local=desk.link is not None)
+    app.openapi = describing(app)  # type: ignore[method-assign]
     return app
 
 

@@ -1,5 +1,7 @@
 """Who asks: the session of a request, its rights, and the requests that begin and end one."""
 
+import hashlib
+from base64 import b64decode
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -58,16 +60,104 @@ def _changing(request: Request, person: Who) -> Person:
 Changing = Annotated[Person, Depends(_changing)]
 
 
-def _training(person: Changing) -> Person:
+def refuse_training(person: Person) -> None:
+    """Refuse who may not train."""
     if person.role not in MAY_TRAIN:
         raise Refusal(
             403,
             f"job: {person.name} is {person.role}; ask a {' or '.join(MAY_TRAIN)} to train",
         )
+
+
+def _training(person: Changing) -> Person:
+    refuse_training(person)
     return person
 
 
 Training = Annotated[Person, Depends(_training)]
+
+
+def _bearer(request: Request, desk: AtDesk) -> Person:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    person = None
+    if scheme.casefold() == "bearer" and token:
+        person = person_of(desk.project.engine, token, desk.link is not None)
+    if person is None:
+        raise Refusal(401, f"session: no valid token; sign in {how_programs_sign_in(desk)}")
+    return person
+
+
+Bearer = Annotated[Person, Depends(_bearer)]
+"""Somebody whose program sends a token itself, so that no other site can make it do so."""
+
+
+def _bearer_training(person: Bearer) -> Person:
+    refuse_training(person)
+    return person
+
+
+BearerTraining = Annotated[Person, Depends(_bearer_training)]
+
+
+def how_programs_sign_in(desk: Desk) -> str:
+    """How somebody signs in who does not use the page."""
+    if desk.link is None:
+        return "with your name and password"
+    return (
+        f"as {ME} with the token of the link that `fewmasks serve` printed (it works once, here or "
+        f"on the page), or run `fewmasks serve --add-user` for names and passwords"
+    )
+
+
+def begin_for_program(request: Request, desk: Desk, name: str, password: str) -> str:
+    """The token of a new session, by name and password or by the token of the link."""
+    address = request.client.host if request.client else ""
+    desk.attempts.begin(address, name)
+    if desk.link is None:
+        person = sign_in(desk.project.engine, name, password)
+        token = None if person is None else begin_session(desk.project.engine, person.name)
+    else:
+        token = begin_by_link(desk, password) if name == ME else None
+    if token is None:
+        raise Refusal(
+            401, f"sign in: no such name and password; sign in {how_programs_sign_in(desk)}"
+        )
+    desk.attempts.succeed(address, name)
+    return token
+
+
+def _program(request: Request, desk: AtDesk) -> Person:
+    """By a token, or by a name and a password with every request.
+
+    A password is slow to check, so it begins a session, which ends when the password changes.
+    """
+    said = request.headers.get("Authorization", "")
+    scheme, _, given = said.partition(" ")
+    if scheme.casefold() != "basic":
+        return _bearer(request, desk)
+    known = hashlib.sha256(said.encode()).hexdigest()
+    token = desk.by_password.get(known, "")
+    person = person_of(desk.project.engine, token, desk.link is not None)
+    if person is None:
+        name, password = _decoded(given)
+        token = desk.by_password[known] = begin_for_program(request, desk, name, password)
+        person = person_of(desk.project.engine, token, desk.link is not None)
+    if person is None:
+        raise Refusal(401, "session: the password was just changed; sign in with the new one")
+    return person
+
+
+Program = Annotated[Person, Depends(_program)]
+
+
+def _decoded(given: str) -> tuple[str, str]:
+    try:
+        name, colon, password = b64decode(given, validate=True).decode().partition(":")
+    except ValueError:  # also where it is no UTF-8
+        colon = ""
+    if not colon:
+        raise Refusal(401, "session: the name and password are damaged; send them as Basic")
+    return name, password
 
 
 def _row(id: str, desk: AtDesk, person: Who) -> int:

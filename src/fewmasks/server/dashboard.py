@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from fewmasks.project import Project
 from fewmasks.project.schema import label, training
-from fewmasks.server.messages import Dashboard, Point, StopAdvice
+from fewmasks.server.messages import Counts, Dashboard, Point, StopAdvice
 from fewmasks.server.views import finite
 
 
@@ -17,7 +17,7 @@ def read_dashboard(project: Project) -> Dashboard:
         query = select(training.c.record, training.c.created).order_by(training.c.id)
         curve = [_point(connection, row.record, row.created) for row in connection.execute(query)]
     return Dashboard(
-        labels=sum(summary["labels"].values()),
+        labels=Counts(**summary["labels"]),
         minutes=summary["minutes"],
         curve=curve,
         next=summary["next"],

@@ -17,6 +17,8 @@ class Desk:
     link: Link | None
     """The way in on this computer; None where people have names and passwords."""
     attempts: Attempts = field(default_factory=Attempts)
+    by_password: dict[str, str] = field(default_factory=dict)
+    """Tokens of programs that send a password every time, by the hash of what they send."""
     work: Sequence[str] = WORK
     """The program of a job."""
     is_stopping: Callable[[], bool] = lambda: False

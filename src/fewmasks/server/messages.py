@@ -20,9 +20,9 @@ Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 
 
 class Said(BaseModel):
-    """What the server says."""
+    """What the server says; all of it is always there."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class Heard(BaseModel):
@@ -290,10 +290,17 @@ class StopAdvice(Said):
     minutes: float | None
 
 
+class Counts(Said):
+    """How many labels there are of each kind."""
+
+    mask: int
+    scribble: int
+
+
 class Dashboard(Said):
     """The honest curve, and what to do next."""
 
-    labels: int
+    labels: Counts
     minutes: float
     curve: list[Point]
     next: str

@@ -12,8 +12,13 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MOST_JSON_BYTES = 64 * 1024
 MOST_BYTES = 2**30
-WITH_PIXELS = ("/draft", "/tools/random-walker")
-"""Ends of paths that take a picture, whose size is bounded by its item's."""
+WITH_PIXELS = ("/draft", "/tools/random-walker", "/monailabel/datastore/label")
+"""Ends of paths that take a picture, whose size is bounded by its item's or its file's."""
+MOST_TASK_BYTES = 32 * 2**20
+WITH_TASKS = ("/label-studio/predict", "/label-studio/webhook")
+"""Paths that take strokes, packed."""
+FOR_PROGRAMS = ("/monailabel/", "/label-studio/")
+"""Paths where programs sign each request themselves; unlike browsers they name no origin."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
@@ -47,7 +52,7 @@ class Shield:
                 found = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     found.setdefault(name, value)
-                if scope["path"].startswith("/api"):
+                if scope["path"].startswith(("/api", *FOR_PROGRAMS)):
                     found.setdefault("Cache-Control", "no-store")
             await send(message)
 
@@ -63,7 +68,7 @@ class Shield:
             return _refusal(
                 421, f"host: this server answers at {', '.join(LOCAL)} ({host!r}); open that"
             )
-        if scope["method"] not in SAFE and _site(headers.get("origin", "")) != host:
+        if scope["method"] not in SAFE and not _is_from_here(scope, headers):
             return _refusal(
                 403,
                 f"origin: changes come from the page itself (this came from "
@@ -79,8 +84,12 @@ def _refusal(status: int, sentence: str) -> JSONResponse:
     return JSONResponse({"detail": sentence}, status)
 
 
-def _site(origin: str) -> str:
-    return urlsplit(origin).netloc
+def _is_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a change comes from the page, or from a program that is no browser."""
+    origin = headers.get("origin")
+    if origin is None:
+        return scope["path"].startswith(FOR_PROGRAMS)
+    return urlsplit(origin).netloc == headers.get("host", "")
 
 
 def _has_pixels(scope: Scope) -> bool:
@@ -88,7 +97,9 @@ def _has_pixels(scope: Scope) -> bool:
 
 
 def _most(scope: Scope) -> int:
-    return MOST_BYTES if _has_pixels(scope) else MOST_JSON_BYTES
+    if _has_pixels(scope):
+        return MOST_BYTES
+    return MOST_TASK_BYTES if scope["path"] in WITH_TASKS else MOST_JSON_BYTES
 
 
 def _too_long(length: str) -> str:
@@ -105,7 +116,7 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > MOST_JSON_BYTES:
+        if seen > _most(scope):
             raise HTTPException(413, _too_long(f"{seen} bytes"))
         return message
 

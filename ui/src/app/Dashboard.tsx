@@ -83,13 +83,10 @@ function Tile({ title, value, note }: { title: string; value: string; note: stri
   )
 }
 
-const countLabels = (labels: Dashboard['labels']) =>
-  typeof labels === 'number' ? labels : labels.mask + labels.scribble
+const countLabels = (labels: Dashboard['labels']) => labels.mask + labels.scribble
 
 const kinds = (labels: Dashboard['labels']) =>
-  typeof labels === 'number'
-    ? 'masks and scribbles'
-    : `${plural(labels.mask, 'mask')}, ${plural(labels.scribble, 'scribble')}`
+  `${plural(labels.mask, 'mask')}, ${plural(labels.scribble, 'scribble')}`
 
 function change(now: number | null | undefined, before: number | null | undefined): string {
   if (now == null) return 'train once to see it'

@@ -1,0 +1,243 @@
+// Written by `npm run types` from docs/openapi.json; do not edit by hand.
+
+/** That the drawing of this sequence is the label, seen `base` before. */
+export interface Answer {
+  kind: 'mask' | 'scribble'
+  seconds: number
+  sequence: number
+  base?: number | null
+}
+
+/** One item of the round. */
+export interface Asked {
+  item: string
+  order: number
+  reason: string
+  audit: boolean
+  state: 'open' | 'mine' | 'taken' | 'labelled' | 'skipped'
+  by: string | null
+  minutes: number
+}
+
+/** A class: its number in masks, its colour, and the key that chooses it. */
+export interface ClassView {
+  number: number
+  name: string
+  colour: string
+  key: string | null
+}
+
+/** A remark on an item. */
+export interface Comment {
+  text: string
+}
+
+/** A remark on an item, by whom and when. */
+export interface CommentView {
+  by: string
+  text: string
+  created: string
+}
+
+/** How many labels there are of each kind. */
+export interface Counts {
+  mask: number
+  scribble: number
+}
+
+/** The honest curve, and what to do next. */
+export interface Dashboard {
+  labels: Counts
+  minutes: number
+  curve: Point[]
+  next: string
+}
+
+/** One model: what it learnt from, what that cost, how good it is. */
+export interface Point {
+  items: number
+  minutes: number
+  dice: number | null
+  hd95: number | null
+  per_class: {
+    [k: string]: number | null
+  }
+}
+
+/** My drawing that was not handed in. */
+export interface DraftView {
+  sequence: number
+  kind: 'mask' | 'scribble'
+  seconds: number
+}
+
+/** An item, all but its pixels. */
+export interface ItemView {
+  item: string
+  group: string[]
+  z: number
+  height: number
+  width: number
+  channels: 1 | 3
+  bits: 8 | 16
+  /**
+   * @minItems 3
+   * @maxItems 3
+   */
+  spacing: [number, number, number]
+  window: Window
+  scale: ScaleView
+  previous: string | null
+  next: string | null
+  prediction: boolean
+  uncertainty: boolean
+  label: LabelView | null
+  draft: DraftView | null
+  sequence: number
+  lease: LeaseView | null
+  skipped: SkipView | null
+  reason: string | null
+  split: 'train' | 'test'
+  audit: boolean
+  may_label: boolean
+}
+
+/** Levels of black and white. */
+export interface Window {
+  low: number
+  high: number
+}
+
+/** Stored intensity = level of the PNG * slope + intercept. */
+export interface ScaleView {
+  slope: number
+  intercept: number
+}
+
+/** The label that holds. */
+export interface LabelView {
+  kind: 'mask' | 'scribble'
+  by: string
+  revision: number
+  seconds: number
+}
+
+/** Who is labelling it. */
+export interface LeaseView {
+  by: string
+  until: string
+}
+
+/** That it is never asked for again, and why. */
+export interface SkipView {
+  reason: string
+  flagged: boolean
+  by: string | null
+}
+
+/** How far the job is, and its last lines. */
+export interface JobView {
+  id: number | null
+  state: 'none' | 'running' | 'done' | 'failed' | 'cancelled'
+  what: string | null
+  done: number | null
+  of: number | null
+  line: string | null
+  lines: string[]
+  by: string | null
+  started: string | null
+  ended: string | null
+}
+
+/** The next item of the queue. */
+export interface Next {
+  next: string | null
+}
+
+/** Why a request was refused, in one sentence. */
+export interface Problem {
+  detail: string
+}
+
+/** What is labelled here. */
+export interface ProjectView {
+  name: string
+  classes: ClassView[]
+  background: number | null
+  unknown: number
+  channels: 1 | 3
+  bits: 8 | 16
+  is_volume: boolean
+  summary: {
+    [k: string]: unknown
+  }
+}
+
+/** The round. */
+export interface Queue {
+  round: number | null
+  strategy: string | null
+  items: Asked[]
+  minutes_left: number
+}
+
+/** What the sign-in page has to know. */
+export interface Ready {
+  name: string
+  users: boolean
+}
+
+/** The drawing that is on disk. */
+export interface Saved {
+  sequence: number
+}
+
+/** A name and a password. */
+export interface SignIn {
+  name: string
+  password: string
+}
+
+/** Who is signed in, and what to send along with a change. */
+export interface SignedIn {
+  user: string
+  role: 'annotator' | 'reviewer' | 'owner'
+  csrf: string
+  users: boolean
+}
+
+/** Why an item is never to be asked for again. */
+export interface Skip {
+  reason?: string
+  flag?: boolean
+}
+
+/** How to ask again, after training. */
+export interface StartJob {
+  strategy?: string | null
+  limit?: number | null
+}
+
+/** The number of a job. */
+export interface Started {
+  id: number
+}
+
+/** The number of the new label, and the next item of the queue. */
+export interface Stored {
+  revision: number
+  next: string | null
+}
+
+/** The item that somebody wants to label. */
+export interface Take {
+  item: string
+}
+
+/** A lease: until when, over which label, and after which drawing. */
+export interface Taken {
+  item: string
+  until: string
+  revision: number
+  sequence: number
+}
