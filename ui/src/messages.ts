@@ -51,6 +51,7 @@ export interface Dashboard {
   minutes: number
   curve: Point[]
   next: string
+  stop: StopAdvice | null
 }
 
 /** One model: what it learnt from, what that cost, how good it is. */
@@ -62,6 +63,16 @@ export interface Point {
   per_class: {
     [k: string]: number | null
   }
+}
+
+/** What more labelling is expected to bring; it stops nothing. */
+export interface StopAdvice {
+  sentence: string
+  is_enough: boolean
+  gain: number | null
+  low: number | null
+  high: number | null
+  minutes: number | null
 }
 
 /** My drawing that was not handed in. */
