@@ -103,7 +103,11 @@ class QueryConfig(Section):
     """What strategies get under the name `embedding`: `model` (the one trained last), `thumbnail`
     (the picture itself), a start (byol, group, cluster, dense, imagenet), or a start file."""
     group_cap: int | None = Field(None, ge=1)
-    """At most so many picks of one group in a round."""
+    """At most so many of the strategy's picks of one group in a round."""
+    control: float = Field(0.0, ge=0, le=1)
+    """Share of every round that is drawn at random, to compare the strategy's picks with."""
+    compare: int = Field(0, ge=0)
+    """So many pairs of models that `train` also trains, one on each arm, to compare the two."""
 
 
 class CostConfig(Section):

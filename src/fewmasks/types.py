@@ -51,6 +51,8 @@ class Pick:
     reason: str
     audit: bool = False
     """True for a random test item that a person labels to score the model."""
+    control: bool = False
+    """True for one that was drawn at random beside the strategy's, to compare these with."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ ANOTHER_STEP = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -37,7 +37,7 @@ def schema_of(folder: Path) -> list[tuple[str, str]]:
 
 def steps_with_another(folder: Path, then: str = "") -> Path:
     shutil.copytree(migrations.STEPS / "versions", folder / "versions")
-    (folder / "versions" / "r0003_since.py").write_text(ANOTHER_STEP.format(then=then))
+    (folder / "versions" / "r0004_since.py").write_text(ANOTHER_STEP.format(then=then))
     return folder
 
 
@@ -56,7 +56,7 @@ def test_an_older_project_is_brought_to_the_head(tmp_path):
     project.skip(["p1"], "blurred")
     steps = steps_with_another(tmp_path / "steps")
     migrations.bring_to_head(project.engine, project.folder, steps)
-    assert schema.stored_revision(project.engine, project.folder) == "0003"
+    assert schema.stored_revision(project.engine, project.folder) == "0004"
     with project.engine.begin() as connection:
         rows = connection.exec_driver_sql("SELECT item_row, reason, since FROM skip").all()
     assert rows == [(1, "blurred", None)]
@@ -66,7 +66,7 @@ def test_an_older_project_is_brought_to_the_head(tmp_path):
 def test_steps_run_in_order(tmp_path):
     engine = schema.database(tmp_path)
     migrations.bring_to_head(engine, tmp_path, steps_with_another(tmp_path / "steps"))
-    assert schema.stored_revision(engine, tmp_path) == "0003"
+    assert schema.stored_revision(engine, tmp_path) == "0004"
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path):

@@ -9,7 +9,7 @@ from tests.server import made
 from fewmasks.project import Import, create
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import Link
-from fewmasks.types import UNKNOWN
+from fewmasks.types import UNKNOWN, Pick, Round
 
 pytestmark = pytest.mark.slow
 
@@ -182,6 +182,32 @@ def test_the_dashboard_has_a_point_for_every_model(project):
     assert told["curve"][1] == {**point, "dice": None, "per_class": {}}
     assert "fewmasks" in told["next"]
     assert tab.get("project").json()["summary"]["scores"] is None
+
+
+def test_the_control_arm_is_marked_and_compared(tmp_path):
+    project = projects.pictures_project(tmp_path)
+    picks = (Pick("p0", "why"), Pick("p1", "control: drawn at random", control=True))
+    project.add_round(Round(0, "entropy", 0, picks))
+    tab = made.page(project)
+    items = tab.get("queue").json()["items"]
+    assert [(each["item"], each["control"]) for each in items] == [("p0", False), ("p1", True)]
+    assert tab.get("dashboard").json()["control"] is None
+    one = {"items": 1, "mean": 0.5, "low": None, "high": None}
+    two = {"items": 2, "mean": 0.75, "low": 0.5, "high": 1.0}
+    record = {"labels": 1, "arms": {"foreseen": {"strategy": one, "control": two}, "taught": None}}
+    project.add_training(record)
+    told = tab.get("dashboard").json()["control"]
+    assert (told["strategy"], told["control"], told["difference"]) == (one, two, None)
+    assert "0.500 on 1 picks of the strategy and 0.750 on 2 random ones" in told["said"][0]
+    taught = {"labels": 2, "shared": 1, "pairs": 3, "strategy": 0.7, "control": 0.6}
+    for low, high, words in (
+        (0.05, 0.15, "choosing pays"), (-0.1, 0.3, "no difference"), (-0.3, -0.1, "random choice")
+    ):  # fmt: skip
+        record["arms"]["taught"] = {**taught, "difference": {"mean": 0.1, "low": low, "high": high}}
+        project.add_training(record)
+        told = tab.get("dashboard").json()["control"]
+        assert told["difference"]["high"] == high
+        assert words in told["said"][1]
 
 
 def test_ids_with_slashes_spaces_and_signs(tmp_path):

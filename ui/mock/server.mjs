@@ -113,6 +113,7 @@ const items = Array.from({ length: 14 }, (_, i) => ({
   order: i,
   reason: reasons[i % reasons.length],
   audit: i === 6,
+  control: i === 3,
   state: i === 2 ? 'taken' : i === 11 ? 'labelled' : i === 12 ? 'skipped' : 'open',
   by: i === 2 ? 'anna' : i === 11 ? 'me' : null,
 }))
@@ -309,6 +310,15 @@ async function api(request, response, url) {
       labels: { mask: 33, scribble: 8 },
       minutes: 133,
       curve,
+      control: {
+        strategy: { items: 24, mean: 0.61, low: 0.55, high: 0.67 },
+        control: { items: 6, mean: 0.74, low: 0.66, high: 0.82 },
+        difference: { mean: 0.021, low: 0.004, high: 0.038 },
+        said: [
+          'before they were labelled, the model had Dice 0.610 on 24 picks of the strategy and 0.740 on 6 random ones: it asks for what the model knows less well',
+          '6 labels of the strategy taught Dice 0.741, as many random ones 0.720: +0.021 (95 % +0.004 to +0.038 over 3 pairs of models), choosing pays',
+        ],
+      },
       next: `label the ${items.filter(({ state }) => state === 'open').length} chosen items`,
     })
   }

@@ -60,6 +60,8 @@ export interface QueueItem {
   order: number
   reason: string
   audit: boolean
+  /** Drawn at random, beside the strategy's picks. */
+  control: boolean
   state: QueueState
   by: string | null
   minutes: number
@@ -165,9 +167,26 @@ export interface CurvePoint {
   per_class: Record<string, number | null>
 }
 
+export interface Spread {
+  mean: number | null
+  low: number | null
+  high: number | null
+}
+
+/** The strategy's picks against random ones. */
+export interface Control {
+  /** Dice of the model on picks before it learnt them. */
+  strategy: Spread & { items: number }
+  control: Spread & { items: number }
+  /** Of what pairs of models learnt from the two. */
+  difference: Spread | null
+  said: string[]
+}
+
 export interface Dashboard {
   labels: Record<Kind, number> | number
   minutes: number
   curve: CurvePoint[]
+  control: Control | null
   next: string
 }

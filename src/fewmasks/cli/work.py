@@ -171,7 +171,8 @@ def next_(
         else:
             asked = session.next_like(opened, like, limit, minutes, say, report)
     picks = [
-        {"item": pick.item, "reason": pick.reason, "audit": pick.audit} for pick in asked.picks
+        {"item": pick.item, "reason": pick.reason, "audit": pick.audit, "control": pick.control}
+        for pick in asked.picks
     ]
     if as_json:
         found = {"round": asked.number, "strategy": asked.strategy, "picks": picks}
@@ -285,6 +286,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
     scores = summary["scores"]
     if scores:
         typer.echo(f"  score  {_sentence(scores['dice'], scores['hd95'], scores['per_class'])}")
+    for line in (summary["control"] or {"said": []})["said"]:
+        typer.echo(f"  control {line}")
     if summary["missing_sources"]:
         typer.echo(
             f"  {summary['missing_sources']} image files are gone; the pixel cache still holds them"

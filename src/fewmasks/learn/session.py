@@ -18,6 +18,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import PixelCache
 from fewmasks.io.regions import boxes
 from fewmasks.io.scan import scan_folders
+from fewmasks.learn.arms import compared_rounds, foreseen, taught, told
 from fewmasks.learn.cold_start import (
     COLD_START,
     points_of,
@@ -27,9 +28,10 @@ from fewmasks.learn.cold_start import (
 )
 from fewmasks.learn.embed import MODEL, THUMBNAIL
 from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
-from fewmasks.learn.model import Model, load_model, save_model
+from fewmasks.learn.model import Card, Model, load_model, save_model
 from fewmasks.learn.predict import probabilities
-from fewmasks.learn.score import score
+from fewmasks.learn.resample import interval_of
+from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
 from fewmasks.loop.cost import items_for
@@ -40,7 +42,7 @@ from fewmasks.project import Project
 from fewmasks.query.alike import alike
 from fewmasks.query.strategies import STRATEGIES, load_strategies
 from fewmasks.query.strategy import Strategy
-from fewmasks.types import Item, Label, Pick, Round
+from fewmasks.types import Item, Label, Pick, Round, Rows
 
 Report = Callable[[str, int, int], None]
 SEED = 0
@@ -50,6 +52,8 @@ GENERAL = "uncertainty"
 """The name under which a strategy gets whichever score the setting query.uncertainty names."""
 UNCERTAINTIES = tuple(name for name in SCORES if not name.startswith("class_"))
 DEFAULT_LIMIT = 20
+MOST_EXTREMES = 6
+"""Test items that went worst and best, which a training notes."""
 
 
 def silent(what: str, done: int, of: int) -> None:
@@ -97,19 +101,25 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
         start=weights,
         report=lambda done, of: report("training", done, of),
     )
-    number = len(project.trainings())
-    path = project.folder / "models" / f"model-{number:04d}.safetensors"
+    before = project.trainings()
+    path = project.folder / "models" / f"model-{len(before):04d}.safetensors"
     save_model(model, path)
-    scores = _score(model, project, report)
+    tested = _test(model, project, report)
+    arms = _compare_arms(project, before, card, weights, report)
+    scores = None if tested is None else tested.scores
     project.add_training(
         {
             "path": str(path.relative_to(project.folder)),
             "labels": len(rows),
+            "rows": rows.tolist(),
             "start": start,
             "iterations": model.card.iterations,
             "precision": card.precision,
             "seconds": round(time.monotonic() - began, 1),
             "scores": None if scores is None else asdict(scores),
+            "interval": None if tested is None else interval_of(tested.draws),
+            "extremes": None if tested is None else _extremes(tested),
+            **arms,
             "config": project.config.model_dump(),
         }
     )
@@ -123,13 +133,42 @@ def _stored_labels(project: Project, items: list[Item]) -> Iterator[Label]:
         yield label
 
 
-def _score(model: Model, project: Project, report: Report) -> Scores | None:
-    """On the test items that somebody said something about: reference masks, else the audit."""
+def _test_rows(project: Project) -> Rows:
+    """Test items that somebody said something about: reference masks, else the audit."""
     known = project.test[project.has_reference[project.test]]
-    rows = known if len(known) else project.audited
+    return known if len(known) else project.audited
+
+
+def _test(model: Model, project: Project, report: Report) -> Tested | None:
+    rows = _test_rows(project)
     if not len(rows):
         return None
-    return score(model, project, rows, lambda done, of: report("testing", done, of))
+    return examine(model, project, rows, lambda done, of: report("testing", done, of))
+
+
+def _extremes(tested: Tested) -> dict[str, list[tuple[str, float]]]:
+    """The test items that went worst and best, and their Dice."""
+    known = [(item, round(dice, 4)) for item, dice in tested.items.items() if not math.isnan(dice)]
+    ranked = sorted(known, key=lambda each: (each[1], each[0]))
+    shown = min(MOST_EXTREMES, len(ranked) // 2)
+    return {"worst": ranked[:shown], "best": ranked[::-1][:shown]}
+
+
+def _compare_arms(
+    project: Project,
+    before: Sequence[dict[str, Any]],
+    card: Card,
+    start: Path | None,
+    report: Report,
+) -> dict[str, Any]:
+    """What a training records of the control arm: nothing where there is none."""
+    if not compared_rounds(project) or not before or "rows" not in before[-1]:
+        return {}
+    new = foreseen(project, newest_model(project), before[-1]["rows"])
+    every = [each for record in before for each in record.get("foreseen", [])] + new
+    test = _test_rows(project)
+    pairs = taught(project, card, start, test, report) if len(test) else None
+    return {"foreseen": new, "arms": {"foreseen": told(every), "taught": pairs}}
 
 
 def newest_model(project: Project) -> Model:
@@ -219,7 +258,8 @@ def next_round(
     state = _state_for_next(project)
     limit = _limit(limit, minutes, project.config.cost)
     chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
-    asked = propose(state, chosen, evidence, limit, SEED, project.config.query.group_cap)
+    query = project.config.query
+    asked = propose(state, chosen, evidence, limit, SEED, query.group_cap, query.control)
     return _keep(project, state, asked)
 
 

@@ -283,7 +283,7 @@ class Project:
         round = replace(round, config=config)
         asked = [
             {"round": round.number, "place": place, "item_row": row}
-            | {"reason": pick.reason, "audit": pick.audit}
+            | {"reason": pick.reason, "audit": pick.audit, "control": pick.control}
             for place, (pick, row) in enumerate(zip(round.picks, rows, strict=True))
         ]
         with schema.writing(self.engine).begin() as connection:
@@ -308,7 +308,8 @@ class Project:
 
     def open_picks(self) -> list[Pick]:
         """Picks of the newest round that have neither label nor skip."""
-        return [Pick(row.id, row.reason, row.audit) for row in self._rows(schema.open_picks())]
+        rows = self._rows(schema.open_picks())
+        return [Pick(row.id, row.reason, row.audit, row.control) for row in rows]
 
     def add_training(self, record: dict[str, Any]) -> None:
         """Store a trained model's record: checkpoint, round, scores, seconds, config and so on.
@@ -462,7 +463,7 @@ def _read_rounds(connection: Connection, number: int | None = None) -> list[Roun
         picks = picks.where(schema.pick.c.round == number)
     asked: dict[int, list[Pick]] = {}
     for row in connection.execute(picks.order_by(schema.pick.c.round, schema.pick.c.place)):
-        asked.setdefault(row.round, []).append(Pick(row.item, row.reason, row.audit))
+        asked.setdefault(row.round, []).append(Pick(row.item, row.reason, row.audit, row.control))
     return [
         Round(row.number, row.strategy, row.seed, tuple(asked.get(row.number, ())), row.config)
         for row in connection.execute(rounds.order_by(schema.round_.c.number))

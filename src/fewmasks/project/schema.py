@@ -137,6 +137,7 @@ pick = Table(
     Column("item_row", ForeignKey("item.row"), nullable=False, index=True),
     Column("reason", Text, nullable=False),
     Column("audit", Boolean, nullable=False),
+    Column("control", Boolean, nullable=False, server_default=false()),
 )
 
 training = Table(
@@ -303,11 +304,11 @@ def make_tables(engine: Engine) -> None:
         connection.execute(revision.insert(), {"version_num": HEAD})
 
 
-def open_picks() -> Select[tuple[str, str, bool]]:
+def open_picks() -> Select[tuple[str, str, bool, bool]]:
     """Picks of the newest round that have neither label nor skip, in the order asked."""
     newest = select(func.max(round_.c.number)).scalar_subquery()
     return (
-        select(item.c.id, pick.c.reason, pick.c.audit)
+        select(item.c.id, pick.c.reason, pick.c.audit, pick.c.control)
         .join(item, item.c.row == pick.c.item_row)
         .where(pick.c.round == newest)
         .where(pick.c.item_row.not_in(select(label.c.item_row)))

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from fewmasks.project import Project
 from fewmasks.project.schema import label, training
-from fewmasks.server.messages import Dashboard, Point
+from fewmasks.server.messages import Control, Dashboard, Point
 from fewmasks.server.views import finite
 
 
@@ -20,7 +20,19 @@ def read_dashboard(project: Project) -> Dashboard:
         labels=sum(summary["labels"].values()),
         minutes=summary["minutes"],
         curve=curve,
+        control=_control(summary["control"]),
         next=summary["next"],
+    )
+
+
+def _control(found: dict[str, Any] | None) -> Control | None:
+    if found is None:
+        return None
+    taught = found["taught"]
+    return Control(
+        **found["foreseen"],
+        difference=None if taught is None else taught["difference"],
+        said=found["said"],
     )
 
 

@@ -89,6 +89,7 @@ class Asked(Said):
     order: int
     reason: str
     audit: bool
+    control: bool
     state: State
     by: str | None
     minutes: float
@@ -279,10 +280,35 @@ class Point(Said):
     per_class: dict[str, float | None]
 
 
+class Spread(Said):
+    """A mean and its 95 % interval; none of a single value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class Foreseen(Spread):
+    """Dice of a model on picks before it learnt them."""
+
+    items: int
+
+
+class Control(Said):
+    """The strategy's picks against random ones, in numbers and in words."""
+
+    strategy: Foreseen
+    control: Foreseen
+    difference: Spread | None
+    """Of what pairs of models learnt from the two; none where nobody asked for pairs."""
+    said: list[str]
+
+
 class Dashboard(Said):
     """The honest curve, and what to do next."""
 
     labels: int
     minutes: float
     curve: list[Point]
+    control: Control | None
     next: str

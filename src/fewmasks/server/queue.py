@@ -32,6 +32,7 @@ def read_queue(project: Project, by: str) -> Queue:
                 order=row.place,
                 reason=row.reason,
                 audit=row.audit,
+                control=row.control,
                 **known.state(row.item_row, by),
                 minutes=round(minutes, 2),
             )

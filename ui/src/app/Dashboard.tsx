@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { CurvePoint, Dashboard } from '../api'
 import { Chart, type Point } from './Chart'
+import { ControlCard } from './ControlCard'
 import { useApp } from './context'
 import { plural, sentence, showMinutes, showScore } from './format'
 import { JobCard } from './JobCard'
@@ -66,6 +67,7 @@ export function DashboardPage() {
           </section>
           <JobCard onEnd={load} />
           {last && <ClassScores now={last} before={before} />}
+          {found.control && <ControlCard control={found.control} />}
         </div>
       </div>
     </main>

@@ -35,6 +35,7 @@ const row = (item: string, change: Partial<QueueItem> = {}): QueueItem => ({
   order: 0,
   reason: 'drawn at random',
   audit: false,
+  control: false,
   state: 'open',
   by: null,
   minutes: 3,
@@ -162,6 +163,7 @@ describe('dashboard', () => {
       { items: 2, minutes: 6, dice: 0.5, hd95: null, per_class: { wall: 0.5 } },
       { items: 4, minutes: 12.5, dice: 0.62, hd95: 4.25, per_class: { wall: 0.62 } },
     ],
+    control: null,
     next: 'choose the next items to label: fewmasks next heart',
   }
   const idle = { state: 'none', lines: [] }
@@ -175,6 +177,20 @@ describe('dashboard', () => {
     expect(screen.getByText('Choose the next items to label.')).toBeTruthy()
     fireEvent.click(screen.getByText('Distance', { selector: 'button' }))
     expect(screen.getByRole('img').textContent).toContain('4.3')
+  })
+
+  it('says what the strategy taught against chance, without commands', async () => {
+    const control: Dashboard['control'] = {
+      strategy: { items: 16, mean: 0.61, low: 0.55, high: 0.67 },
+      control: { items: 1, mean: 0.78, low: null, high: null },
+      difference: null,
+      said: ['the model had Dice 0.610', '3 pairs would say: fewmasks train heart --set x=3'],
+    }
+    const client = { dashboard: async () => ({ ...found, control }), job: async () => idle }
+    show(<DashboardPage />, client as unknown as Client)
+    expect(await screen.findByText('Does choosing pay?')).toBeTruthy()
+    expect(screen.getByText('0.550–0.670')).toBeTruthy()
+    expect(screen.getByText('3 pairs would say (setting query.compare).')).toBeTruthy()
   })
 
   it('stands a project without any training', async () => {
