@@ -108,6 +108,11 @@ class QueryConfig(Section):
     """Share of every round that is drawn at random, to compare the strategy's picks with."""
     compare: int = Field(0, ge=0)
     """So many pairs of models that `train` also trains, one on each arm, to compare the two."""
+    double_reading: float = Field(0.0, ge=0, le=1)
+    """Share of the training items asked for that a second person labels, too, without seeing the
+    first label."""
+    dispute_below: float = Field(0.7, ge=0, le=1)
+    """Two readings are in dispute where the Dice of some foreground class is below this."""
 
 
 class CostConfig(Section):

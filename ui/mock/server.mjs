@@ -114,6 +114,7 @@ const items = Array.from({ length: 14 }, (_, i) => ({
   reason: reasons[i % reasons.length],
   audit: i === 6,
   control: i === 3,
+  reading: i === 4 ? 2 : 1,
   state: i === 2 ? 'taken' : i === 11 ? 'labelled' : i === 12 ? 'skipped' : 'open',
   by: i === 2 ? 'anna' : i === 11 ? 'me' : null,
 }))
@@ -310,6 +311,12 @@ async function api(request, response, url) {
       labels: { mask: 33, scribble: 8 },
       minutes: 133,
       curve,
+      agreement: {
+        items: 6,
+        waiting: 1,
+        disputes: 1,
+        per_class: { 'right ventricle': 0.86, myocardium: 0.79, 'left ventricle': 0.93 },
+      },
       control: {
         strategy: { items: 24, mean: 0.61, low: 0.55, high: 0.67 },
         control: { items: 6, mean: 0.74, low: 0.66, high: 0.82 },

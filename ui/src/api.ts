@@ -62,6 +62,8 @@ export interface QueueItem {
   audit: boolean
   /** Drawn at random, beside the strategy's picks. */
   control: boolean
+  /** 2 where a second answer is wanted of me. */
+  reading: 1 | 2
   state: QueueState
   by: string | null
   minutes: number
@@ -122,6 +124,8 @@ export interface ItemInfo {
   /** A test item that is labelled to score the model; no prediction is offered. */
   audit: boolean
   may_label: boolean
+  /** 2 where a second answer is wanted of me, who sees nothing of the first. */
+  reading: 1 | 2
   lease: { by: string; until: string } | null
   skipped: { reason: string; flagged: boolean; by: string } | null
 }
@@ -183,10 +187,26 @@ export interface Control {
   said: string[]
 }
 
+/** Of two people, on the items that both labelled. */
+export interface Agreement {
+  items: number
+  waiting: number
+  disputes: number
+  per_class: Record<string, number | null>
+}
+
+export interface Dispute {
+  item: string
+  readings: { by: string; kind: Kind; seconds: number }[]
+  lowest: number
+  per_class: Record<string, number | null>
+}
+
 export interface Dashboard {
   labels: Record<Kind, number> | number
   minutes: number
   curve: CurvePoint[]
   control: Control | null
+  agreement: Agreement | null
   next: string
 }

@@ -171,7 +171,8 @@ def next_(
         else:
             asked = session.next_like(opened, like, limit, minutes, say, report)
     picks = [
-        {"item": pick.item, "reason": pick.reason, "audit": pick.audit, "control": pick.control}
+        {"item": pick.item, "reason": pick.reason, "audit": pick.audit}
+        | {"control": pick.control, "readings": pick.readings}
         for pick in asked.picks
     ]
     if as_json:

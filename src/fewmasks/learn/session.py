@@ -35,7 +35,7 @@ from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
 from fewmasks.loop.cost import items_for
-from fewmasks.loop.rounds import STANDING, State, add_audit, propose
+from fewmasks.loop.rounds import STANDING, State, add_audit, ask_twice, propose
 from fewmasks.metrics import Scores
 from fewmasks.nn.uncertainty import SCORES
 from fewmasks.project import Project
@@ -318,6 +318,7 @@ def _keep(project: Project, state: State, asked: Round) -> Round:
     asked = replace(asked, config=project.config.model_dump())
     if len(project.test) and not project.has_reference[project.test].any():
         asked = add_audit(asked, project.test, state, project.pool.ids(project.audited))
+    asked = ask_twice(asked, project.config.query.double_reading)
     project.add_round(asked)
     return asked
 

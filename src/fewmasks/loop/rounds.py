@@ -18,7 +18,7 @@ STANDING = frozenset(
 )
 """Names of the evidence that is always there."""
 
-AUDIT_STREAM, CONTROL_STREAM = 1, 2
+AUDIT_STREAM, CONTROL_STREAM, READING_STREAM = 1, 2, 3
 """Each has randomness of its own, so that neither disturbs what a strategy draws."""
 AUDIT_SHARE = 0.1
 """Random test items asked for in each round, where the test side has no reference masks."""
@@ -166,6 +166,22 @@ def add_audit(
     why = "audit: a random test item; it scores the model and is never trained on"
     audit = tuple(Pick(item, why, audit=True) for item in state.pool.ids(drawn))
     return replace(round_, picks=round_.picks + audit)
+
+
+def ask_twice(round_: Round, share: float) -> Round:
+    """The round with a random share of its training items asked of two people.
+
+    Where the share is no whole number of items, chance rounds it.
+    """
+    places = [place for place, pick in enumerate(round_.picks) if not pick.audit]
+    rng = np.random.default_rng([round_.seed, round_.number, READING_STREAM])
+    n = int(share * len(places) + rng.random())
+    twice = set(rng.permutation(np.array(places, np.int64))[:n].tolist())
+    picks = (
+        replace(pick, readings=2) if place in twice else pick
+        for place, pick in enumerate(round_.picks)
+    )
+    return replace(round_, picks=tuple(picks))
 
 
 def absorb(state: State, round_: Round, labels: Sequence[Label]) -> State:

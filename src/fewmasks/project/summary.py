@@ -19,7 +19,7 @@ Ask = Callable[[str], list[Any]]
 
 FEWEST_PAIRS = 3
 """Of models, for an interval that says something."""
-NEWEST = "SELECT max(id) FROM label GROUP BY item_row"
+NEWEST = "SELECT max(id) FROM label WHERE reading = 1 GROUP BY item_row"
 """Labels that hold; the others are history."""
 
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Request, Response
 
 from fewmasks.errors import ConfigError
-from fewmasks.server.accounts import ME, Person, has_users, sign_in
+from fewmasks.server.accounts import MAY_REVIEW, ME, Person, has_users, sign_in
 from fewmasks.server.desk import Desk
 from fewmasks.server.messages import Ready, SignedIn, SignIn
 from fewmasks.server.refusal import Refusal
@@ -20,7 +20,6 @@ from fewmasks.server.sessions import (
 )
 
 COOKIE = "fewmasks_session"
-MAY_TRAIN = ("reviewer", "owner")
 
 router = APIRouter(prefix="/api", tags=["session"])
 
@@ -58,13 +57,21 @@ def _changing(request: Request, person: Who) -> Person:
 Changing = Annotated[Person, Depends(_changing)]
 
 
-def _training(person: Changing) -> Person:
-    if person.role not in MAY_TRAIN:
+def _reviewing(person: Who) -> Person:
+    if person.role not in MAY_REVIEW:
         raise Refusal(
             403,
-            f"job: {person.name} is {person.role}; ask a {' or '.join(MAY_TRAIN)} to train",
+            f"session: {person.name} is {person.role}; ask a {' or '.join(MAY_REVIEW)} to train, "
+            f"and to decide between two readings",
         )
     return person
+
+
+Reviewing = Annotated[Person, Depends(_reviewing)]
+
+
+def _training(person: Changing) -> Person:
+    return _reviewing(person)
 
 
 Training = Annotated[Person, Depends(_training)]

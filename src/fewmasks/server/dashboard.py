@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from fewmasks.project import Project
 from fewmasks.project.schema import label, training
 from fewmasks.server.messages import Control, Dashboard, Point
+from fewmasks.server.readings import read_agreement
 from fewmasks.server.views import finite
 
 
@@ -21,6 +22,7 @@ def read_dashboard(project: Project) -> Dashboard:
         minutes=summary["minutes"],
         curve=curve,
         control=_control(summary["control"]),
+        agreement=read_agreement(project),
         next=summary["next"],
     )
 

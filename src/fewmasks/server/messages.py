@@ -90,6 +90,7 @@ class Asked(Said):
     reason: str
     audit: bool
     control: bool
+    reading: Literal[1, 2]
     state: State
     by: str | None
     minutes: float
@@ -191,6 +192,8 @@ class ItemView(Said):
     split: Literal["train", "test"]
     audit: bool
     may_label: bool
+    reading: Literal[1, 2]
+    """2 where a second answer is wanted of this person, who sees nothing of the first."""
 
 
 class Saved(Said):
@@ -304,6 +307,38 @@ class Control(Said):
     said: list[str]
 
 
+class ReadingView(Said):
+    """One of two readings."""
+
+    by: str
+    kind: Kind
+    seconds: float
+
+
+class Dispute(Said):
+    """An item that two people read differently."""
+
+    item: str
+    readings: list[ReadingView]
+    lowest: float
+    per_class: dict[str, float | None]
+
+
+class Verdict(Heard):
+    """Which of two readings holds."""
+
+    reading: Literal[1, 2]
+
+
+class Agreement(Said):
+    """How far two people agree on the items that both read: Dice over the pixels both know."""
+
+    items: int
+    waiting: int
+    disputes: int
+    per_class: dict[str, float | None]
+
+
 class Dashboard(Said):
     """The honest curve, and what to do next."""
 
@@ -311,4 +346,5 @@ class Dashboard(Said):
     minutes: float
     curve: list[Point]
     control: Control | None
+    agreement: Agreement | None
     next: str

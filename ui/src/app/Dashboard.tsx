@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { CurvePoint, Dashboard } from '../api'
+import { AgreementCard } from './AgreementCard'
 import { Chart, type Point } from './Chart'
 import { ControlCard } from './ControlCard'
 import { useApp } from './context'
@@ -67,6 +68,7 @@ export function DashboardPage() {
           </section>
           <JobCard onEnd={load} />
           {last && <ClassScores now={last} before={before} />}
+          {found.agreement && <AgreementCard agreement={found.agreement} />}
           {found.control && <ControlCard control={found.control} />}
         </div>
       </div>

@@ -1,13 +1,15 @@
 // @vitest-environment jsdom
 import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Dashboard, ProjectInfo, Queue, QueueItem, Session } from '../api'
+import type { Dashboard, Dispute, ProjectInfo, Queue, QueueItem, Session } from '../api'
 import { localCodec } from '../editor/codec'
+import type { Picture } from '../editor/png'
 import { SHORTCUTS } from '../editor/shortcuts'
 import { range, ticks } from './Chart'
 import { type Client, ServerError } from './client'
 import { type AppContext, Context } from './context'
 import { DashboardPage } from './Dashboard'
+import { DisputesPage, overlay } from './Disputes'
 import { showMinutes, showSeconds } from './format'
 import { rowsOf } from './Help'
 import { firstOpen, QueuePage } from './Queue'
@@ -36,6 +38,7 @@ const row = (item: string, change: Partial<QueueItem> = {}): QueueItem => ({
   reason: 'drawn at random',
   audit: false,
   control: false,
+  reading: 1,
   state: 'open',
   by: null,
   minutes: 3,
@@ -164,6 +167,7 @@ describe('dashboard', () => {
       { items: 4, minutes: 12.5, dice: 0.62, hd95: 4.25, per_class: { wall: 0.62 } },
     ],
     control: null,
+    agreement: null,
     next: 'choose the next items to label: fewmasks next heart',
   }
   const idle = { state: 'none', lines: [] }
@@ -193,6 +197,19 @@ describe('dashboard', () => {
     expect(screen.getByText('3 pairs would say (setting query.compare).')).toBeTruthy()
   })
 
+  it('shows how far two people agree, and leads reviewers to their disputes', async () => {
+    const agreement = { items: 4, waiting: 2, disputes: 1, per_class: { wall: 0.81 } }
+    const client = { dashboard: async () => ({ ...found, agreement }), job: async () => idle }
+    show(<DashboardPage />, client as unknown as Client)
+    expect((await screen.findByText('Settle 1 dispute')).getAttribute('href')).toBe('#/disputes')
+    expect(screen.getByText('0.810')).toBeTruthy()
+    expect(screen.getByText('2 waiting')).toBeTruthy()
+    cleanup()
+    const annotator = { ...session, role: 'annotator' as const }
+    show(<DashboardPage />, client as unknown as Client, { session: annotator })
+    expect(await screen.findByText(/a reviewer or the owner decides/)).toBeTruthy()
+  })
+
   it('stands a project without any training', async () => {
     const empty = { ...found, curve: [] }
     const client = { dashboard: async () => empty, job: async () => idle }
@@ -211,6 +228,49 @@ describe('dashboard', () => {
     show(<DashboardPage />, client as unknown as Client, { session: annotator })
     expect(await screen.findByText(/reviewer or the owner/)).toBeTruthy()
     expect(screen.queryByRole('button', { name: 'Train and ask again' })).toBeNull()
+  })
+})
+
+describe('disputes', () => {
+  const dispute: Dispute = {
+    item: 'a/b',
+    lowest: 0.2,
+    per_class: { wall: 0.2 },
+    readings: [
+      { by: 'ann', kind: 'mask', seconds: 60 },
+      { by: 'bob', kind: 'scribble', seconds: 120 },
+    ],
+  }
+  const pictures = {
+    picture: () => Promise.reject(new DOMException('', 'AbortError')),
+    reading: () => Promise.reject(new DOMException('', 'AbortError')),
+  }
+
+  it('lists both labels and sends the choice', async () => {
+    const disputes = vi.fn().mockResolvedValueOnce([dispute]).mockResolvedValue([])
+    const verdict = vi.fn(async () => new Response())
+    show(<DisputesPage />, { disputes, verdict, ...pictures } as unknown as Client)
+    expect(await screen.findByText('First: a mask by ann (1 min)')).toBeTruthy()
+    fireEvent.click(screen.getByText('Take bob’s'))
+    expect(await screen.findByText(/None: two people agree/)).toBeTruthy()
+    expect(verdict).toHaveBeenCalledWith('a/b', 2)
+  })
+
+  it('leads to the item for a third label', async () => {
+    show(<DisputesPage />, { disputes: async () => [dispute], ...pictures } as unknown as Client)
+    fireEvent.click(await screen.findByText('Draw a third'))
+    expect(window.location.hash).toBe('#/item/a%2Fb')
+  })
+
+  it('inks each pixel by what the two say of it', () => {
+    const image = { height: 1, width: 4, pixels: new Uint8ClampedArray(16).fill(100) }
+    const mask = (data: number[]) =>
+      ({ height: 1, width: 2, data: Uint8Array.from(data) }) as unknown as Picture
+    const seen = { image, masks: [mask([0, 1]), mask([0, 0])] as [Picture, Picture] }
+    const found = overlay(seen, (a, b) => (a === b ? undefined : [200, 0, 0]))
+    expect([...found.slice(4, 8)]).toEqual([100, 100, 100, 100])
+    expect([...found.slice(8, 12)]).toEqual([150, 50, 50, 100])
+    expect([...image.pixels]).toEqual(Array(16).fill(100))
   })
 })
 
