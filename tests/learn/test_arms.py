@@ -94,9 +94,11 @@ def test_an_interval_needs_two_items_and_both_arms():
     assert told(one) is None
     both = [*one, {"item": "b", "arm": "control", "dice": 0.7}]
     assert told(both)["control"] == {"items": 1, "mean": 0.7, "low": None, "high": None}
-    more = told([*both, {"item": "c", "arm": "control", "dice": 0.9}])["control"]
-    assert more["mean"] == pytest.approx(0.8)
-    assert more["high"] - more["mean"] == pytest.approx(12.706 * 0.1, rel=1e-3)
+    more = told([*both, {"item": "c", "arm": "control", "dice": 0.71}])["control"]
+    assert more["mean"] == pytest.approx(0.705)
+    assert more["high"] - more["mean"] == pytest.approx(12.706 * 0.005, rel=1e-3)
+    wide = told([*both, {"item": "c", "arm": "control", "dice": 0.9}])["control"]
+    assert (wide["low"], wide["high"]) == (0.0, 1.0)
 
 
 def test_without_a_control_arm_nothing_is_compared(tmp_path):

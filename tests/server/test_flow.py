@@ -178,10 +178,25 @@ def test_the_dashboard_has_a_point_for_every_model(project):
     told = tab.get("dashboard").json()
     assert told["labels"] == 1
     point = {"items": 1, "minutes": 0.21, "dice": 0.5, "hd95": None, "per_class": {"cell": 0.5}}
+    point["interval"] = None
     assert told["curve"][0] == point
     assert told["curve"][1] == {**point, "dice": None, "per_class": {}}
     assert "fewmasks" in told["next"]
     assert tab.get("project").json()["summary"]["scores"] is None
+
+
+def test_what_a_training_drew_is_handed_on_as_it_is(project):
+    tab = made.page(project)
+    made.refused(tab.get("figures/curve.json"), 404, "train once more")
+    made.refused(tab.get("figures/..%2fproject.json"), 422)
+    made.refused(tab.get("figures/other.json"), 422)
+    folder = project.folder / "figures"
+    folder.mkdir()
+    (folder / "curve.json").write_text('{"trainings": 1}')
+    answer = tab.get("figures/curve.json")
+    assert answer.json() == {"trainings": 1}
+    assert answer.headers["cache-control"] == "no-store"
+    made.refused(made.page(project).client.get("/api/figures/map.json"), 404)
 
 
 def test_the_control_arm_is_marked_and_compared(tmp_path):

@@ -143,6 +143,7 @@ const curve = [
   items: count,
   minutes,
   dice,
+  interval: [dice - 0.05, dice + 0.04],
   hd95,
   per_class: {
     'right ventricle': dice - 0.06,
@@ -305,6 +306,16 @@ async function api(request, response, url) {
       minutes_left: left * 2.9,
       items: items.map(({ id, ...item }) => ({ item: id, ...item, minutes: 2.9, z: undefined })),
     })
+  }
+  if (name === 'GET figures/curve.json') {
+    const figure = (axis, score) => ({
+      data: [{ x: curve.map((p) => p[axis]), y: curve.map((p) => p[score]), line: { width: 3 } }],
+      layout: { height: 340, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)' },
+    })
+    const pairs = ['dice', 'hd95'].flatMap((s) =>
+      ['items', 'minutes'].map((a) => [`${s}-${a}`, figure(a, s)]),
+    )
+    return say(200, { ...Object.fromEntries(pairs), trainings: curve.length })
   }
   if (name === 'GET dashboard') {
     return say(200, {

@@ -167,6 +167,8 @@ export interface CurvePoint {
   items: number
   minutes: number
   dice: number | null
+  /** Of `dice`, 95 %, over test groups drawn anew; none of few groups. */
+  interval: [number, number] | null
   hd95: number | null
   per_class: Record<string, number | null>
 }

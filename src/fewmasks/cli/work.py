@@ -135,6 +135,9 @@ def train(
 
     with progress() as report:
         scores = session.train(opened, start, report)
+        from fewmasks.study.progress import write_figures
+
+        write_figures(opened, report)
     if scores is None:
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:

@@ -100,7 +100,12 @@ def told(all_foreseen: Sequence[dict[str, Any]]) -> dict[Arm, dict[str, Any]] | 
     found = {arm: [each["dice"] for each in all_foreseen if each["arm"] == arm] for arm in ARMS}
     if not all(found.values()):
         return None
-    return {arm: {"items": len(of), **_mean_and_interval(of)} for arm, of in found.items()}
+    return {arm: {"items": len(of), **_within(_mean_and_interval(of))} for arm, of in found.items()}
+
+
+def _within(spread: dict[str, float | None]) -> dict[str, float | None]:
+    """No Dice is below 0 or above 1, which the t interval of a few does not know."""
+    return {name: None if n is None else min(max(n, 0.0), 1.0) for name, n in spread.items()}
 
 
 def _labels(project: Project, items: Sequence[Item]) -> Iterator[Label]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
@@ -65,6 +65,7 @@ def _mask(desk: AtDesk, row: ItemRow, content: Annotated[bytes, Depends(_bytes)]
     return decode_mask(content, project.shape(item), len(project.classes), item.id)
 
 
+JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}}}}
 Which = Annotated[int, Path(ge=1, le=2)]
 Mask = Annotated[np.ndarray, Depends(_mask)]
 
@@ -177,6 +178,16 @@ def unskip(desk: AtDesk, person: Changing, row: ItemRow) -> None:
     """Ask for this item again."""
     del person
     answers.unskip_item(desk.project, row)
+
+
+@router.get("/figures/{name}.json", response_class=Response, responses=JSON)
+def figures(desk: AtDesk, person: Who, name: Literal["curve", "map", "tests"]) -> Response:
+    """What the newest training drew: curve, map of the pool, test predictions."""
+    del person
+    file = desk.project.folder / "figures" / f"{name}.json"
+    if not file.is_file():
+        raise Refusal(404, f"figures: {name} was not drawn yet; train once more")
+    return Response(file.read_bytes(), media_type="application/json")
 
 
 @router.get("/disputes")

@@ -11,10 +11,9 @@ export function ControlCard({ control }: { control: Control }) {
     <section className="card">
       <h2>Does choosing pay?</h2>
       <p className="muted">Dice of the model on items it had not learnt from yet, by arm.</p>
-      <ul className="class-scores">
+      <ul className="class-scores arm-scores">
         {arms.map(([name, arm]) => (
           <li key={name}>
-            <span />
             <span>
               {name} <span className="muted">· {arm.items}</span>
             </span>

@@ -100,6 +100,8 @@ export function makeClient(get: typeof fetch = (...args) => fetch(...args)) {
         { method: 'PUT', body: png, headers: { 'Content-Type': 'image/png' } },
       ),
     answer: (id: string, answer: Answer) => post<Answered>(`${address(id)}/answer`, answer),
+    /** What the newest training drew. */
+    figures: <T>(name: 'curve' | 'map' | 'tests') => json<T>(`api/figures/${name}.json`),
     disputes: () => json<Dispute[]>('api/disputes'),
     /** The bytes of one of two readings. */
     reading: async (id: string, which: 1 | 2, signal?: AbortSignal) => {
