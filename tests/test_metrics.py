@@ -11,8 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 from fewmasks.errors import ConfigError, GeometryError
 from fewmasks.metrics import (
+    agreement,
     confusion,
     dice,
+    dice_from_confusion,
     hausdorff95,
     iou,
     score_pictures,
@@ -253,3 +255,23 @@ def test_distance_agrees_with_monai(shape):
         np.testing.assert_allclose(
             hausdorff95(pred, truth, N, spacing), theirs[0].numpy(), rtol=1e-5
         )
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_agreement_is_the_same_whoever_comes_first(seed):
+    """And equals Dice over the pixels that both know, one by one."""
+    rng = np.random.default_rng(seed)
+    one, other = (rng.choice([0, 1, 2, 255], (9, 7)).astype(np.uint8) for _ in range(2))
+    found = dice_from_confusion(agreement(one, other, 3))
+    np.testing.assert_array_equal(found, dice_from_confusion(agreement(other, one, 3)))
+    both = [(a, b) for a, b in zip(one.flat, other.flat, strict=True) if 255 not in (a, b)]
+    for label in range(3):
+        hits = sum(a == b == label for a, b in both)
+        size = sum(int(a == label) + int(b == label) for a, b in both)
+        assert found[label] == pytest.approx(2 * hits / size)
+    np.testing.assert_array_equal(dice_from_confusion(agreement(one, one, 3)), np.ones(3))
+
+
+def test_two_who_know_no_pixel_in_common_agree_on_nothing():
+    nobody = np.full((2, 2), 255, np.uint8)
+    assert agreement(nobody, np.zeros((2, 2), np.uint8), 2).sum() == 0

@@ -15,6 +15,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // A file of its own for everything: the page's content policy allows no data: addresses.
     assetsInlineLimit: 0,
+    // Plotly, which comes with the first chart; and the terms of all that the page is built from.
+    chunkSizeWarningLimit: 1300,
+    license: { fileName: 'licenses.md' },
   },
   worker: { format: 'es' },
   // The server compares Host and Origin, and its cookie belongs to this address at any port.

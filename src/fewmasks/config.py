@@ -108,9 +108,18 @@ class QueryConfig(Section):
     (the picture itself), a start (byol, group, cluster, dense, imagenet), a start file, the folder
     of a DINOv2 or DINOv3 checkpoint, or `hub:OWNER/NAME` to fetch one."""
     group_cap: int | None = Field(None, ge=1)
-    """At most so many picks of one group in a round."""
+    """At most so many of the strategy's picks of one group in a round."""
     map: MapMethod = "pca"
     """How a report lays the embedding on a plane; tsne needs the extra `viz`."""
+    control: float = Field(0.0, ge=0, le=1)
+    """Share of every round that is drawn at random, to compare the strategy's picks with."""
+    compare: int = Field(0, ge=0)
+    """So many pairs of models that `train` also trains, one on each arm, to compare the two."""
+    double_reading: float = Field(0.0, ge=0, le=1)
+    """Share of the training items asked for that a second person labels, too, without seeing the
+    first label."""
+    dispute_below: float = Field(0.7, ge=0, le=1)
+    """Two readings are in dispute where the Dice of some foreground class is below this."""
 
 
 class CostConfig(Section):

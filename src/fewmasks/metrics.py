@@ -87,6 +87,17 @@ def dice(
     return dice_from_confusion(confusion(pred, truth, n_classes), absent)
 
 
+def agreement(
+    one: Integer[np.ndarray, "*shape"], other: Integer[np.ndarray, "*shape"], n_classes: int
+) -> Int64[np.ndarray, "c c"]:
+    """Confusion of two annotators over the pixels that both know.
+
+    Its Dice is the same whichever of them comes first.
+    """
+    known = (one != UNKNOWN) & (other != UNKNOWN)
+    return confusion(one[known], other[known], n_classes)
+
+
 def iou(
     pred: Integer[np.ndarray, "*shape"],
     truth: Integer[np.ndarray, "*shape"],

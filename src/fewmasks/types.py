@@ -51,6 +51,10 @@ class Pick:
     reason: str
     audit: bool = False
     """True for a random test item that a person labels to score the model."""
+    control: bool = False
+    """True for one that was drawn at random beside the strategy's, to compare these with."""
+    readings: int = 1
+    """How many people are asked; the second one does not see what the first one said."""
 
 
 @dataclass(frozen=True)

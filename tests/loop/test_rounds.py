@@ -11,6 +11,7 @@ from fewmasks.loop.rounds import (
     State,
     absorb,
     add_audit,
+    ask_twice,
     propose,
     round_rng,
     standing_evidence,
@@ -308,3 +309,36 @@ def test_the_audit_does_not_disturb_the_draw():
     plain = propose(state, RANDOM, {}, 10, seed=0)
     _, asked = audited_round()
     assert asked.picks[:10] == plain.picks
+
+
+# Two readers
+
+
+def twice(share, limit=10, seed=0, **changes):
+    return ask_twice(propose(state_of(n=64, **changes), RANDOM, {}, limit, seed), share)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 1.0])
+@pytest.mark.parametrize("limit", [1, 7, 40])
+def test_a_share_of_the_round_is_asked_of_two(share, limit):
+    found = twice(share, limit)
+    n = sum(pick.readings == 2 for pick in found.picks)
+    assert abs(n - share * limit) < 1
+    assert {pick.readings for pick in found.picks} <= {1, 2}
+    assert picked(found) == picked(twice(0.0, limit))
+    assert found == twice(share, limit)
+
+
+def test_who_is_asked_twice_follows_from_the_seed_and_the_round():
+    def items(**changes):
+        return {pick.item for pick in twice(0.5, 60, **changes).picks if pick.readings == 2}
+
+    assert items() == items(labelled=())
+    assert len({frozenset(items(seed=seed)) for seed in range(5)}) == 5
+    assert items(next_round=1) != items(next_round=2)
+
+
+def test_test_items_are_read_once():
+    _, asked = audited_round(limit=10)
+    found = ask_twice(asked, 1.0)
+    assert [pick.readings for pick in found.picks] == [1 if p.audit else 2 for p in asked.picks]

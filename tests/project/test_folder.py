@@ -162,7 +162,7 @@ def test_skipped_items_are_remembered_once(project):
 
 
 def round_of(number: int, *items: str, **changes: object) -> Round:
-    picks = tuple(Pick(item, "entropy 0.4", item in {"p4", "p9"}) for item in items)
+    picks = tuple(Pick(item, "entropy 0.4", item in {"p4", "p9"}, item == "p3") for item in items)
     return replace(Round(number, "random", 7, picks, {"learn": {"size": 128}}), **changes)
 
 
@@ -179,7 +179,9 @@ def test_open_picks_are_those_of_the_newest_round_without_an_answer(project):
     project.add_round(round_of(2, "p3", "p0", "p4", "p6"))
     project.add_labels([label("p0")])
     project.skip(["p6"], "blurred")
-    assert project.open_picks() == [Pick("p3", "entropy 0.4"), Pick("p4", "entropy 0.4", True)]
+    assert project.open_picks() == [
+        Pick("p3", "entropy 0.4", control=True), Pick("p4", "entropy 0.4", True)
+    ]  # fmt: skip
 
 
 def test_a_round_may_be_stored_again_but_not_changed(project):

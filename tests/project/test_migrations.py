@@ -18,8 +18,8 @@ ANOTHER_STEP = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -37,7 +37,7 @@ def schema_of(folder: Path) -> list[tuple[str, str]]:
 
 def steps_with_another(folder: Path, then: str = "") -> Path:
     shutil.copytree(migrations.STEPS / "versions", folder / "versions")
-    (folder / "versions" / "r0003_since.py").write_text(ANOTHER_STEP.format(then=then))
+    (folder / "versions" / "r0005_since.py").write_text(ANOTHER_STEP.format(then=then))
     return folder
 
 
@@ -56,7 +56,7 @@ def test_an_older_project_is_brought_to_the_head(tmp_path):
     project.skip(["p1"], "blurred")
     steps = steps_with_another(tmp_path / "steps")
     migrations.bring_to_head(project.engine, project.folder, steps)
-    assert schema.stored_revision(project.engine, project.folder) == "0003"
+    assert schema.stored_revision(project.engine, project.folder) == "0005"
     with project.engine.begin() as connection:
         rows = connection.exec_driver_sql("SELECT item_row, reason, since FROM skip").all()
     assert rows == [(1, "blurred", None)]
@@ -66,7 +66,7 @@ def test_an_older_project_is_brought_to_the_head(tmp_path):
 def test_steps_run_in_order(tmp_path):
     engine = schema.database(tmp_path)
     migrations.bring_to_head(engine, tmp_path, steps_with_another(tmp_path / "steps"))
-    assert schema.stored_revision(engine, tmp_path) == "0003"
+    assert schema.stored_revision(engine, tmp_path) == "0005"
 
 
 def test_a_step_that_fails_changes_nothing(tmp_path):
@@ -121,6 +121,43 @@ def test_a_project_of_the_first_release_keeps_what_it_holds(tmp_path):
         assert rows == [("blurred", None, 0)]
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
     assert "lease" in {name for name, _ in schema_of(folder)}
+
+
+def test_what_an_older_version_asked_and_heard_was_asked_once(tmp_path):
+    """Made by the first two steps; one pick and one label, then read a second time."""
+    steps = tmp_path / "steps"
+    (steps / "versions").mkdir(parents=True)
+    for step in ("r0001_first_tables.py", "r0002_labelling_page.py"):
+        shutil.copy(migrations.STEPS / "versions" / step, steps / "versions")
+    folder = tmp_path / "project"
+    shutil.copytree(made.pictures_project(tmp_path / "new").folder, folder)
+    whole = sqlite3.connect(folder / "project.db")
+    kept = {
+        name: whole.execute(f"SELECT * FROM {name}").fetchall()
+        for name in ("fact", "source", "item")
+    }
+    whole.close()
+    (folder / "project.db").unlink()
+    engine = schema.database(folder)
+    migrations.bring_to_head(engine, folder, steps)
+    assert schema.stored_revision(engine, folder) == "0002"
+    older = sqlite3.connect(folder / "project.db")
+    for name, rows in kept.items():
+        marks = ", ".join("?" * len(rows[0]))
+        older.executemany(f"INSERT INTO {name} VALUES ({marks})", rows)
+    older.execute("INSERT INTO round VALUES (0, 'random', 0, '{}', 'then')")
+    older.execute("INSERT INTO pick VALUES (0, 0, 0, 'why', 0)")
+    older.execute("INSERT INTO label VALUES (1, 0, 'mask', 9.0, 'ann', 0, 'then', 'masks/p0.png')")
+    older.commit()
+    older.close()
+    project = open_project(folder)
+    assert schema.stored_revision(project.engine, folder) == schema.HEAD
+    (asked,) = project.rounds()[0].picks
+    assert (asked.item, asked.control, asked.readings) == ("p0", False, 1)
+    assert [(each.item, each.by) for each in project.labels()] == [("p0", "ann")]
+    project.add_labels([made.label("p0", by="bob")], round=0, reading=2)
+    assert [each.by for each in project.labels()] == ["ann"]
+    assert project.summary()["labels"]["mask"] == 1
 
 
 def test_a_newer_project_is_refused_and_left_alone(tmp_path):

@@ -13,7 +13,7 @@ from fewmasks.project import Import, create
 from fewmasks.server.desk import Desk
 from fewmasks.server.queue import read_queue
 from fewmasks.server.sessions import Link
-from fewmasks.types import UNKNOWN, Label
+from fewmasks.types import UNKNOWN, Label, Pick, Round
 
 pytestmark = pytest.mark.slow
 
@@ -182,6 +182,7 @@ def test_the_dashboard_has_a_point_for_every_model(project):
     told = tab.get("dashboard").json()
     assert told["labels"] == {"mask": 1, "scribble": 0}
     point = {"items": 1, "minutes": 0.21, "dice": 0.5, "hd95": None, "per_class": {"cell": 0.5}}
+    point["interval"] = None
     assert told["curve"][0] == point
     assert told["curve"][1] == {**point, "dice": None, "per_class": {}}
     assert told["stop"] is None
@@ -221,6 +222,46 @@ def test_the_minutes_of_an_item_follow_what_this_person_took_and_what_the_model_
     scaled = read_queue(project, "me").model_dump()["items"]
     assert scaled[0]["minutes"] < mine[0]
     assert scaled[2]["minutes"] == mine[2]
+
+
+def test_what_a_training_drew_is_handed_on_as_it_is(project):
+    tab = made.page(project)
+    made.refused(tab.get("figures/curve.json"), 404, "train once more")
+    made.refused(tab.get("figures/..%2fproject.json"), 422)
+    made.refused(tab.get("figures/other.json"), 422)
+    folder = project.folder / "figures"
+    folder.mkdir()
+    (folder / "curve.json").write_text('{"trainings": 1}')
+    answer = tab.get("figures/curve.json")
+    assert answer.json() == {"trainings": 1}
+    assert answer.headers["cache-control"] == "no-store"
+    made.refused(made.page(project).client.get("/api/figures/map.json"), 404)
+
+
+def test_the_control_arm_is_marked_and_compared(tmp_path):
+    project = projects.pictures_project(tmp_path)
+    picks = (Pick("p0", "why"), Pick("p1", "control: drawn at random", control=True))
+    project.add_round(Round(0, "entropy", 0, picks))
+    tab = made.page(project)
+    items = tab.get("queue").json()["items"]
+    assert [(each["item"], each["control"]) for each in items] == [("p0", False), ("p1", True)]
+    assert tab.get("dashboard").json()["control"] is None
+    one = {"items": 1, "mean": 0.5, "low": None, "high": None}
+    two = {"items": 2, "mean": 0.75, "low": 0.5, "high": 1.0}
+    record = {"labels": 1, "arms": {"foreseen": {"strategy": one, "control": two}, "taught": None}}
+    project.add_training(record)
+    told = tab.get("dashboard").json()["control"]
+    assert (told["strategy"], told["control"], told["difference"]) == (one, two, None)
+    assert "0.500 on 1 picks of the strategy and 0.750 on 2 random ones" in told["said"][0]
+    taught = {"labels": 2, "shared": 1, "pairs": 3, "strategy": 0.7, "control": 0.6}
+    for low, high, words in (
+        (0.05, 0.15, "choosing pays"), (-0.1, 0.3, "no difference"), (-0.3, -0.1, "random choice")
+    ):  # fmt: skip
+        record["arms"]["taught"] = {**taught, "difference": {"mean": 0.1, "low": low, "high": high}}
+        project.add_training(record)
+        told = tab.get("dashboard").json()["control"]
+        assert told["difference"]["high"] == high
+        assert words in told["said"][1]
 
 
 def test_ids_with_slashes_spaces_and_signs(tmp_path):

@@ -113,6 +113,8 @@ const items = Array.from({ length: 14 }, (_, i) => ({
   order: i,
   reason: reasons[i % reasons.length],
   audit: i === 6,
+  control: i === 3,
+  reading: i === 4 ? 2 : 1,
   state: i === 2 ? 'taken' : i === 11 ? 'labelled' : i === 12 ? 'skipped' : 'open',
   by: i === 2 ? 'anna' : i === 11 ? 'me' : null,
 }))
@@ -141,6 +143,7 @@ const curve = [
   items: count,
   minutes,
   dice,
+  interval: [dice - 0.05, dice + 0.04],
   hd95,
   per_class: {
     'right ventricle': dice - 0.06,
@@ -304,11 +307,36 @@ async function api(request, response, url) {
       items: items.map(({ id, ...item }) => ({ item: id, ...item, minutes: 2.9, z: undefined })),
     })
   }
+  if (name === 'GET figures/curve.json') {
+    const figure = (axis, score) => ({
+      data: [{ x: curve.map((p) => p[axis]), y: curve.map((p) => p[score]), line: { width: 3 } }],
+      layout: { height: 340, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)' },
+    })
+    const pairs = ['dice', 'hd95'].flatMap((s) =>
+      ['items', 'minutes'].map((a) => [`${s}-${a}`, figure(a, s)]),
+    )
+    return say(200, { ...Object.fromEntries(pairs), trainings: curve.length })
+  }
   if (name === 'GET dashboard') {
     return say(200, {
       labels: { mask: 33, scribble: 8 },
       minutes: 133,
       curve,
+      agreement: {
+        items: 6,
+        waiting: 1,
+        disputes: 1,
+        per_class: { 'right ventricle': 0.86, myocardium: 0.79, 'left ventricle': 0.93 },
+      },
+      control: {
+        strategy: { items: 24, mean: 0.61, low: 0.55, high: 0.67 },
+        control: { items: 6, mean: 0.74, low: 0.66, high: 0.82 },
+        difference: { mean: 0.021, low: 0.004, high: 0.038 },
+        said: [
+          'before they were labelled, the model had Dice 0.610 on 24 picks of the strategy and 0.740 on 6 random ones: it asks for what the model knows less well',
+          '6 labels of the strategy taught Dice 0.741, as many random ones 0.720: +0.021 (95 % +0.004 to +0.038 over 3 pairs of models), choosing pays',
+        ],
+      },
       next: `label the ${items.filter(({ state }) => state === 'open').length} chosen items`,
       stop: {
         sentence:

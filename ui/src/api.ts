@@ -14,7 +14,7 @@ import type {
   Taken,
 } from './messages'
 
-export type { Answer, Dashboard, Queue, Ready } from './messages'
+export type { Agreement, Answer, Control, Dashboard, Dispute, Queue, Ready } from './messages'
 
 export type Role = SignedIn['role']
 export type Kind = LabelView['kind']

@@ -1,5 +1,15 @@
 // Written by `npm run types` from docs/openapi.json; do not edit by hand.
 
+/** How far two people agree on the items that both read: Dice over the pixels both know. */
+export interface Agreement {
+  items: number
+  waiting: number
+  disputes: number
+  per_class: {
+    [k: string]: number | null
+  }
+}
+
 /** That the drawing of this sequence is the label, seen `base` before. */
 export interface Answer {
   kind: 'mask' | 'scribble'
@@ -14,6 +24,8 @@ export interface Asked {
   order: number
   reason: string
   audit: boolean
+  control: boolean
+  reading: 1 | 2
   state: 'open' | 'mine' | 'taken' | 'labelled' | 'skipped'
   by: string | null
   minutes: number
@@ -39,6 +51,29 @@ export interface CommentView {
   created: string
 }
 
+/** The strategy's picks against random ones, in numbers and in words. */
+export interface Control {
+  strategy: Foreseen
+  control: Foreseen
+  difference: Spread | null
+  said: string[]
+}
+
+/** Dice of a model on picks before it learnt them. */
+export interface Foreseen {
+  mean: number | null
+  low: number | null
+  high: number | null
+  items: number
+}
+
+/** A mean and its 95 % interval; none of a single value. */
+export interface Spread {
+  mean: number | null
+  low: number | null
+  high: number | null
+}
+
 /** How many labels there are of each kind. */
 export interface Counts {
   mask: number
@@ -50,6 +85,8 @@ export interface Dashboard {
   labels: Counts
   minutes: number
   curve: Point[]
+  control: Control | null
+  agreement: Agreement | null
   next: string
   stop: StopAdvice | null
 }
@@ -59,6 +96,7 @@ export interface Point {
   items: number
   minutes: number
   dice: number | null
+  interval: [number, number] | null
   hd95: number | null
   per_class: {
     [k: string]: number | null
@@ -73,6 +111,23 @@ export interface StopAdvice {
   low: number | null
   high: number | null
   minutes: number | null
+}
+
+/** An item that two people read differently. */
+export interface Dispute {
+  item: string
+  readings: ReadingView[]
+  lowest: number
+  per_class: {
+    [k: string]: number | null
+  }
+}
+
+/** One of two readings. */
+export interface ReadingView {
+  by: string
+  kind: 'mask' | 'scribble'
+  seconds: number
 }
 
 /** My drawing that was not handed in. */
@@ -111,6 +166,7 @@ export interface ItemView {
   split: 'train' | 'test'
   audit: boolean
   may_label: boolean
+  reading: 1 | 2
 }
 
 /** Levels of black and white. */
@@ -251,4 +307,9 @@ export interface Taken {
   until: string
   revision: number
   sequence: number
+}
+
+/** Which of two readings holds. */
+export interface Verdict {
+  reading: 1 | 2
 }

@@ -135,6 +135,9 @@ def train(
 
     with progress() as report:
         scores = session.train(opened, start, report)
+        from fewmasks.study.progress import write_figures
+
+        write_figures(opened, report)
     if scores is None:
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:
@@ -172,7 +175,9 @@ def next_(
         else:
             asked = session.next_like(opened, like, limit, minutes, say, report)
     picks = [
-        {"item": pick.item, "reason": pick.reason, "audit": pick.audit} for pick in asked.picks
+        {"item": pick.item, "reason": pick.reason, "audit": pick.audit}
+        | {"control": pick.control, "readings": pick.readings}
+        for pick in asked.picks
     ]
     if as_json:
         found = {"round": asked.number, "strategy": asked.strategy, "picks": picks}
@@ -307,6 +312,8 @@ def _print_summary(summary: dict[str, Any]) -> None:
         typer.echo(f"  score  {_sentence(scores['dice'], scores['hd95'], scores['per_class'])}")
     if summary["stop"]:
         typer.echo(f"  stop?  {summary['stop']['sentence']}")
+    for line in (summary["control"] or {"said": []})["said"]:
+        typer.echo(f"  control {line}")
     if summary["missing_sources"]:
         typer.echo(
             f"  {summary['missing_sources']} image files are gone; the pixel cache still holds them"

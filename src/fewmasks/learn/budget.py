@@ -22,7 +22,7 @@ from fewmasks.loop.cost import (
 )
 from fewmasks.loop.rounds import audits
 from fewmasks.project import Project
-from fewmasks.types import Item, Kind, Pick, Round
+from fewmasks.types import Item, Kind, Round
 
 Report = Callable[[str, int, int], None]
 KINDS: tuple[Kind, ...] = ("mask", "scribble")
@@ -157,7 +157,7 @@ def _said(asked: Round, prices: Prices, drawn: Sequence[Outline | None]) -> Roun
     return replace(
         asked,
         picks=tuple(
-            Pick(pick.item, f"{pick.reason}; draw a {kind}, about {seconds:.0f} s", pick.audit)
+            replace(pick, reason=f"{pick.reason}; draw a {kind}, about {seconds:.0f} s")
             for pick, kind, seconds in known
         ),
     )

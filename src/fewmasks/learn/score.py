@@ -4,11 +4,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from fewmasks.learn.model import Model
 from fewmasks.learn.predict import predict
-from fewmasks.metrics import Case, Scores, score_pictures, score_volumes
+from fewmasks.learn.resample import resampled_dice
+from fewmasks.metrics import (
+    Case,
+    Scores,
+    confusion,
+    dice_from_confusion,
+    score_pictures,
+    score_volumes,
+)
 from fewmasks.project import Project
 from fewmasks.types import UNKNOWN, Item, Rows
 
@@ -22,6 +30,17 @@ class Predicted:
     truth: UInt8[np.ndarray, "y x"]
 
 
+@dataclass(frozen=True)
+class Tested:
+    """The score of a model, and what it is made of."""
+
+    scores: Scores
+    items: dict[str, float]
+    """Dice of each item by its id: mean over the foreground classes that it has, nan for none."""
+    draws: Float[np.ndarray, " draws"]
+    """Dice on test groups drawn with replacement; empty where there are too few groups."""
+
+
 def score(
     model: Model,
     project: Project,
@@ -33,16 +52,65 @@ def score(
     Slices are stacked and scored per volume; pictures and regions as one data set. A slice
     without a reference is unknown in its volume.
     """
+    return examine(model, project, rows, report).scores
+
+
+def examine(
+    model: Model,
+    project: Project,
+    rows: Rows,
+    report: Callable[[int, int], None] | None = None,
+) -> Tested:
+    """The `score` of these rows, item by item, and how far it depends on the groups drawn."""
     items = project.pool.at(rows)
     # Slices of one volume must come together and in order to be stacked as they stream by.
     order = sorted(range(len(items)), key=lambda n: (items[n].source, items[n].z, items[n].id))
     ordered = [items[n] for n in order]
-    cases = _cases(model, project, ordered, report)
+    n_classes = len(project.classes)
+    counts: list[np.ndarray] = []
+
+    def counted() -> Iterator[Predicted]:
+        for case in _cases(model, project, ordered, report):
+            counts.append(confusion(case.pred, case.truth, n_classes))
+            yield case
+
     names = [project.classes[c] for c in project.foreground]
-    if any(project.is_volume(item) for item in ordered):
-        return score_volumes(_stacked(cases, project), project.classes, names)
-    pictures = ((c.item.id, c.pred, c.truth, project.spacing(c.item)[1:]) for c in cases)
-    return score_pictures(pictures, project.classes, names)
+    by_volume = any(project.is_volume(item) for item in ordered)
+    if by_volume:
+        scores = score_volumes(_stacked(counted(), project), project.classes, names)
+    else:
+        pictures = ((c.item.id, c.pred, c.truth, project.spacing(c.item)[1:]) for c in counted())
+        scores = score_pictures(pictures, project.classes, names)
+    each = np.array(counts, dtype=np.int64).reshape(-1, n_classes, n_classes)
+    dices = foreground_dice(each, project.foreground)
+    return Tested(
+        scores,
+        {item.id: float(dice) for item, dice in zip(ordered, dices, strict=True)},
+        _draws(each, ordered, project, by_volume),
+    )
+
+
+def foreground_dice(
+    counts: Int64[np.ndarray, "n c c"], foreground: Rows
+) -> Float[np.ndarray, " n"]:
+    """Mean Dice of each confusion over the foreground classes in it; nan where there is none."""
+    each = [dice_from_confusion(of_item)[foreground] for of_item in counts]
+    return np.array([np.nanmean(x) if not np.isnan(x).all() else np.nan for x in each], np.float64)
+
+
+def _draws(
+    counts: Int64[np.ndarray, "n c c"], items: list[Item], project: Project, by_volume: bool
+) -> Float[np.ndarray, " draws"]:
+    of_case: dict[str, Int64[np.ndarray, "c c"]] = {}
+    group: dict[str, str] = {}
+    for item, of_item in zip(items, counts, strict=True):
+        case = item.source if by_volume else item.group[0]
+        of_case[case] = of_case.get(case, 0) + of_item
+        group[case] = item.group[0]
+    if not of_case:
+        return np.empty(0)
+    cases = np.stack(list(of_case.values()))
+    return resampled_dice(cases, list(group.values()), project.foreground, by_volume)
 
 
 def _cases(

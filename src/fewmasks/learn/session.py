@@ -18,6 +18,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.io.cache import PixelCache
 from fewmasks.io.regions import boxes
 from fewmasks.io.scan import scan_folders
+from fewmasks.learn.arms import compared_rounds, foreseen, taught, told
 from fewmasks.learn.budget import needs_audit, round_within, with_kinds
 from fewmasks.learn.cold_start import (
     COLD_START,
@@ -28,20 +29,21 @@ from fewmasks.learn.cold_start import (
 )
 from fewmasks.learn.embed import MODEL, THUMBNAIL
 from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
-from fewmasks.learn.model import Model, load_model, save_model
+from fewmasks.learn.model import Card, Model, load_model, save_model
 from fewmasks.learn.predict import probabilities
-from fewmasks.learn.score import score
+from fewmasks.learn.resample import interval_of
+from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.settling import noted
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
-from fewmasks.loop.rounds import STANDING, State, add_audit, propose
+from fewmasks.loop.rounds import STANDING, State, add_audit, ask_twice, propose
 from fewmasks.metrics import Scores
 from fewmasks.nn.uncertainty import SCORES
 from fewmasks.project import Project
 from fewmasks.query.alike import alike
 from fewmasks.query.strategies import STRATEGIES, load_strategies
 from fewmasks.query.strategy import Strategy
-from fewmasks.types import Item, Label, Pick, Round
+from fewmasks.types import Item, Label, Pick, Round, Rows
 
 Report = Callable[[str, int, int], None]
 SEED = 0
@@ -51,6 +53,8 @@ GENERAL = "uncertainty"
 """The name under which a strategy gets whichever score the setting query.uncertainty names."""
 UNCERTAINTIES = tuple(name for name in SCORES if not name.startswith("class_"))
 DEFAULT_LIMIT = 20
+MOST_EXTREMES = 6
+"""Test items that went worst and best, which a training notes."""
 
 
 def silent(what: str, done: int, of: int) -> None:
@@ -98,21 +102,27 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
         start=weights,
         report=lambda done, of: report("training", done, of),
     )
-    number = len(project.trainings())
-    path = project.folder / "models" / f"model-{number:04d}.safetensors"
+    before = project.trainings()
+    path = project.folder / "models" / f"model-{len(before):04d}.safetensors"
     save_model(model, path)
-    scores = _score(model, project, report)
+    tested = _test(model, project, report)
+    arms = _compare_arms(project, before, card, weights, report)
+    scores = None if tested is None else tested.scores
     watched = noted(project, model, start, minutes, scores, partial(report, "comparing models"))
     project.add_training(
         {
             **watched,
             "path": str(path.relative_to(project.folder)),
             "labels": len(rows),
+            "rows": rows.tolist(),
             "start": start,
             "iterations": model.card.iterations,
             "precision": card.precision,
             "seconds": round(time.monotonic() - began, 1),
             "scores": None if scores is None else asdict(scores),
+            "interval": None if tested is None else interval_of(tested.draws),
+            "extremes": None if tested is None else _extremes(tested),
+            **arms,
             "config": project.config.model_dump(),
         }
     )
@@ -126,13 +136,42 @@ def _stored_labels(project: Project, items: list[Item]) -> Iterator[Label]:
         yield label
 
 
-def _score(model: Model, project: Project, report: Report) -> Scores | None:
-    """On the test items that somebody said something about: reference masks, else the audit."""
+def _test_rows(project: Project) -> Rows:
+    """Test items that somebody said something about: reference masks, else the audit."""
     known = project.test[project.has_reference[project.test]]
-    rows = known if len(known) else project.audited
+    return known if len(known) else project.audited
+
+
+def _test(model: Model, project: Project, report: Report) -> Tested | None:
+    rows = _test_rows(project)
     if not len(rows):
         return None
-    return score(model, project, rows, lambda done, of: report("testing", done, of))
+    return examine(model, project, rows, lambda done, of: report("testing", done, of))
+
+
+def _extremes(tested: Tested) -> dict[str, list[tuple[str, float]]]:
+    """The test items that went worst and best, and their Dice."""
+    known = [(item, round(dice, 4)) for item, dice in tested.items.items() if not math.isnan(dice)]
+    ranked = sorted(known, key=lambda each: (each[1], each[0]))
+    shown = min(MOST_EXTREMES, len(ranked) // 2)
+    return {"worst": ranked[:shown], "best": ranked[::-1][:shown]}
+
+
+def _compare_arms(
+    project: Project,
+    before: Sequence[dict[str, Any]],
+    card: Card,
+    start: Path | None,
+    report: Report,
+) -> dict[str, Any]:
+    """What a training records of the control arm: nothing where there is none."""
+    if not compared_rounds(project) or not before or "rows" not in before[-1]:
+        return {}
+    new = foreseen(project, newest_model(project), before[-1]["rows"])
+    every = [each for record in before for each in record.get("foreseen", [])] + new
+    test = _test_rows(project)
+    pairs = taught(project, card, start, test, report) if len(test) else None
+    return {"foreseen": new, "arms": {"foreseen": told(every), "taught": pairs}}
 
 
 def newest_model(project: Project) -> Model:
@@ -224,10 +263,10 @@ def next_round(
     _refuse_size(limit, minutes)
     state = _state_for_next(project)
     chosen, evidence = _strategy_and_evidence(project, state, strategy, say, report)
-    cap = project.config.query.group_cap
+    query = project.config.query
 
     def ask(count: int) -> Round:
-        return propose(state, chosen, evidence, count, SEED, cap)
+        return propose(state, chosen, evidence, count, SEED, query.group_cap, query.control)
 
     return _keep(project, state, _sized(project, (limit, minutes), ask, say, report))
 
@@ -291,6 +330,7 @@ def _keep(project: Project, state: State, asked: Round) -> Round:
     asked = replace(asked, config=project.config.model_dump())
     if needs_audit(project):
         asked = add_audit(asked, project.test, state, project.pool.ids(project.audited))
+    asked = ask_twice(asked, project.config.query.double_reading)
     project.add_round(asked)
     return asked
 

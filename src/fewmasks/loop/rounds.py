@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fewmasks.errors import ConfigError, ProjectError
+from fewmasks.loop.control import CONTROL, draw_control, mixed
 from fewmasks.pool import Pool
 from fewmasks.query.reason import reasons
 from fewmasks.query.select import cap_groups
@@ -17,6 +18,8 @@ STANDING = frozenset(
 )
 """Names of the evidence that is always there."""
 
+AUDIT_STREAM, CONTROL_STREAM, READING_STREAM = 1, 2, 3
+"""Each has randomness of its own, so that neither disturbs what a strategy draws."""
 AUDIT_SHARE = 0.1
 """Random test items asked for in each round, where the test side has no reference masks."""
 
@@ -90,31 +93,46 @@ def propose(
     limit: int,
     seed: int,
     group_cap: int | None = None,
+    control: float = 0.0,
 ) -> Round:
     """The next round: at most `limit` unlabelled training items, best first, with reasons.
 
     `evidence` holds what the strategy needs beside `standing_evidence`. With `group_cap`, at most
-    so many picks share a group: the strategy then ranks more and the surplus of a group is passed
-    over, so that fewer than `limit` come back when the groups run out.
+    so many of its picks share a group: it then ranks more and the surplus of a group is passed
+    over, so that fewer than `limit` come back when the groups run out. `control` is the share of
+    the picks that is random; the strategy chooses from the rest and does not see them.
     """
     if limit < 1:
         raise ConfigError(f"--limit: must be at least 1 ({limit}); ask for one item or more")
-    available = len(state.unlabelled)
-    if available == 0:
+    if len(state.unlabelled) == 0:
         raise ProjectError("next: every training item is labelled or skipped; nothing to ask")
-    known = {**evidence, **standing_evidence(state, limit, seed)}
-    if group_cap is None:
-        picks = strategy(known, state.ids)
-    else:
-        picks = _within_cap(state, strategy, known, (limit, group_cap), seed)
-    why = reasons(picks, known, strategy, state.pool.items, state.classes)
-    chosen = zip(state.pool.ids(picks), why, strict=True)
-    return Round(
-        number=state.next_round,
-        strategy=strategy.name,
-        seed=seed,
-        picks=tuple(Pick(item, reason) for item, reason in chosen),
+    rng = np.random.default_rng([seed, state.next_round, CONTROL_STREAM])
+    drawn = state.pool.ids(draw_control(state.unlabelled, limit, control, rng))
+    rest, left = replace(state, skipped=state.skipped.union(drawn)), limit - len(drawn)
+    known = {**evidence, **standing_evidence(rest, left, seed), "progress": state.progress(limit)}
+    chosen = _chosen(rest, strategy, known, (left, group_cap), seed)
+    random = [Pick(item, CONTROL, control=True) for item in drawn]
+    return Round(state.next_round, strategy.name, seed, mixed(chosen, random, rng))
+
+
+def _chosen(
+    state: State,
+    strategy: Strategy,
+    known: Mapping[str, object],
+    limit_and_cap: tuple[int, int | None],
+    seed: int,
+) -> list[Pick]:
+    """What the strategy picks, best first."""
+    limit, cap = limit_and_cap
+    if limit == 0 or len(state.unlabelled) == 0:
+        return []
+    picks = (
+        strategy(known, state.ids)
+        if cap is None
+        else _within_cap(state, strategy, known, (limit, cap), seed)
     )
+    why = reasons(picks, known, strategy, state.pool.items, state.classes)
+    return [Pick(item, reason) for item, reason in zip(state.pool.ids(picks), why, strict=True)]
 
 
 def _within_cap(
@@ -148,11 +166,27 @@ def add_audit(
     closed = {*audited, *state.skipped}
     open_rows = np.array([r for r in test if state.pool.items[r].id not in closed], dtype=np.int64)
     wanted = audits(len(round_.picks), share)
-    rng = np.random.default_rng([round_.seed, round_.number, 1])
+    rng = np.random.default_rng([round_.seed, round_.number, AUDIT_STREAM])
     drawn = rng.permutation(open_rows)[:wanted]
     why = "audit: a random test item; it scores the model and is never trained on"
     audit = tuple(Pick(item, why, audit=True) for item in state.pool.ids(drawn))
     return replace(round_, picks=round_.picks + audit)
+
+
+def ask_twice(round_: Round, share: float) -> Round:
+    """The round with a random share of its training items asked of two people.
+
+    Where the share is no whole number of items, chance rounds it.
+    """
+    places = [place for place, pick in enumerate(round_.picks) if not pick.audit]
+    rng = np.random.default_rng([round_.seed, round_.number, READING_STREAM])
+    n = int(share * len(places) + rng.random())
+    twice = set(rng.permutation(np.array(places, np.int64))[:n].tolist())
+    picks = (
+        replace(pick, readings=2) if place in twice else pick
+        for place, pick in enumerate(round_.picks)
+    )
+    return replace(round_, picks=tuple(picks))
 
 
 def absorb(state: State, round_: Round, labels: Sequence[Label]) -> State:

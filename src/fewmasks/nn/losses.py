@@ -34,7 +34,7 @@ def partial_loss(
     """Cross-entropy plus Dice over known pixels: the first baseline for masks and scribbles.
 
     Partial labels train a plain U-Net well (Gotkowski et al. 2024, arXiv:2403.12834). Rare classes
-    weigh more in the cross-entropy, see docs/decisions/0013.
+    weigh more in the cross-entropy, see docs/decisions/0014.
     """
     log_probs = logits.float().log_softmax(dim=1)
     truth = _one_hot(target, logits.shape[1])

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from fewmasks.project.creation import Import, create
     from fewmasks.project.folder import LabelRecord, Project, open_project
 
-HEAD = "0002"
+HEAD = "0004"
 """The revision of the tables; a test holds it equal to the newest of the migrations."""
 
 __all__ = ["Import", "LabelRecord", "Project", "create", "open_project"]

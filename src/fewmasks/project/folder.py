@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.pool import Pool
 from fewmasks.project import schema
+from fewmasks.project.readings import FIRST
 from fewmasks.types import UNKNOWN, Item, Kind, Label, Pick, Round, Rows, Split
 
 if TYPE_CHECKING:  # both cost start-up time that `fewmasks info` does not have
@@ -199,12 +200,14 @@ class Project:
 
     # Labels.
 
-    def add_labels(self, labels: Sequence[Label], round: int | None = None) -> None:
+    def add_labels(
+        self, labels: Sequence[Label], round: int | None = None, reading: int = FIRST
+    ) -> None:
         """Store labels: first every mask file, then all rows in one transaction.
 
         A killed call leaves either all of its labels or none. The newest label of an item holds,
         older ones stay as history; an annotator who repeats an answer (as after a lost
-        connection) changes nothing.
+        connection) changes nothing. A second `reading` never holds: it is there to be compared.
         """
         from fewmasks.io.masks import write_mask
 
@@ -225,6 +228,7 @@ class Project:
                     "by": label.by,
                     "round": round,
                     "file": file,
+                    "reading": reading,
                 }
                 if not _is_repeated(connection, given):
                     connection.execute(schema.label.insert(), {**given, "created": _now()})
@@ -239,13 +243,21 @@ class Project:
     def label(self, item_id: str) -> Label | None:
         """The newest label of an item with its pixels, or None."""
         item_row = int(self.pool.rows([item_id])[0])
-        answers = select(schema.label).where(schema.label.c.item_row == item_row)
+        answers = select(schema.label).where(
+            schema.label.c.item_row == item_row, schema.label.c.reading == FIRST
+        )
         found = self._rows(answers.order_by(schema.label.c.id.desc()).limit(1))
         if not found:
             return None
         newest = found[0]
-        mask = self._read_label(newest.file)
+        mask = self.mask(newest.file)
         return Label(item_id, newest.kind, mask, newest.seconds, newest.by)
+
+    def mask(self, file: str) -> UInt8[np.ndarray, "y x"]:
+        """Pixels of a label's file, whose name stands in the database."""
+        from fewmasks.io.masks import read_mask
+
+        return read_mask(self.folder / file)[0]
 
     @property
     def labelled(self) -> Rows:
@@ -283,7 +295,8 @@ class Project:
         round = replace(round, config=config)
         asked = [
             {"round": round.number, "place": place, "item_row": row}
-            | {"reason": pick.reason, "audit": pick.audit}
+            | {"reason": pick.reason, "audit": pick.audit, "control": pick.control}
+            | {"readings": pick.readings}
             for place, (pick, row) in enumerate(zip(round.picks, rows, strict=True))
         ]
         with schema.writing(self.engine).begin() as connection:
@@ -308,7 +321,7 @@ class Project:
 
     def open_picks(self) -> list[Pick]:
         """Picks of the newest round that have neither label nor skip."""
-        return [Pick(row.id, row.reason, row.audit) for row in self._rows(schema.open_picks())]
+        return [_pick(row) for row in self._rows(schema.open_picks())]
 
     def add_training(self, record: dict[str, Any]) -> None:
         """Store a trained model's record: checkpoint, round, scores, seconds, config and so on.
@@ -322,6 +335,15 @@ class Project:
         """Records of all trained models, oldest first."""
         query = select(schema.training.c.record).order_by(schema.training.c.id)
         return [row.record for row in self._rows(query)]
+
+    def history(self) -> list[tuple[dict[str, Any], float]]:
+        """Records of all trained models, oldest first, and the seconds of annotation until then."""
+        # By when the model was stored: labels that came in while it was trained count, too.
+        spent = select(func.sum(schema.label.c.seconds))
+        spent = spent.where(schema.label.c.created <= schema.training.c.created)
+        query = select(schema.training.c.record, spent.scalar_subquery().label("seconds"))
+        rows = self._rows(query.order_by(schema.training.c.id))
+        return [(row.record, float(row.seconds or 0.0)) for row in rows]
 
     def summary(self) -> dict[str, Any]:
         """Where the project stands and what to do next, ready for JSON."""
@@ -349,11 +371,6 @@ class Project:
     def _file_of(self, item: Item) -> _File:
         row = self.pool.rows([item.id])[0]
         return self._files[int(self._source_ids[row])]
-
-    def _read_label(self, file: str) -> UInt8[np.ndarray, "y x"]:
-        from fewmasks.io.masks import read_mask
-
-        return read_mask(self.folder / file)[0]
 
     def _check(self, label: Label) -> None:
         where = f"label of {label.item}"
@@ -437,7 +454,7 @@ def _is_repeated(connection: Connection, given: dict[str, Any]) -> bool:
 
 def _newest_labels() -> Select[Any]:
     table = schema.label.c
-    newest = select(func.max(table.id)).group_by(table.item_row)
+    newest = select(func.max(table.id)).where(table.reading == FIRST).group_by(table.item_row)
     columns = (table.kind, table.seconds, table.by, table.round, table.created, table.file)
     return (
         select(schema.item.c.id.label("item"), *columns)
@@ -462,11 +479,15 @@ def _read_rounds(connection: Connection, number: int | None = None) -> list[Roun
         picks = picks.where(schema.pick.c.round == number)
     asked: dict[int, list[Pick]] = {}
     for row in connection.execute(picks.order_by(schema.pick.c.round, schema.pick.c.place)):
-        asked.setdefault(row.round, []).append(Pick(row.item, row.reason, row.audit))
+        asked.setdefault(row.round, []).append(_pick(row))
     return [
         Round(row.number, row.strategy, row.seed, tuple(asked.get(row.number, ())), row.config)
         for row in connection.execute(rounds.order_by(schema.round_.c.number))
     ]
+
+
+def _pick(row: Any) -> Pick:
+    return Pick(row.item, row.reason, row.audit, row.control, row.readings)
 
 
 def _next_round(connection: Connection) -> int:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     func,
     inspect,
     select,
+    text,
 )
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -103,10 +104,22 @@ label = Table(
     Column("round", Integer),
     Column("created", String(32), nullable=False),
     Column("file", Text, nullable=False),
+    # 2 is the second reading of an item that two people read: it is compared and never trains.
+    Column("reading", Integer, nullable=False, server_default=text("1")),
     # Without it SQLite may give the number of a deleted row again, and numbers order history.
     sqlite_autoincrement=True,
 )
-"""Every answer ever given; of one item the row with the highest number holds."""
+"""Every answer ever given; of one item the first reading with the highest number holds."""
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("item_row", ForeignKey("item.row"), primary_key=True),
+    Column("label_id", ForeignKey("label.id"), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("created", String(32), nullable=False),
+)
+"""How a reviewer ended a dispute between two readings."""
 
 skip = Table(
     "skip",
@@ -137,6 +150,8 @@ pick = Table(
     Column("item_row", ForeignKey("item.row"), nullable=False, index=True),
     Column("reason", Text, nullable=False),
     Column("audit", Boolean, nullable=False),
+    Column("control", Boolean, nullable=False, server_default=false()),
+    Column("readings", Integer, nullable=False, server_default=text("1")),
 )
 
 training = Table(
@@ -303,11 +318,12 @@ def make_tables(engine: Engine) -> None:
         connection.execute(revision.insert(), {"version_num": HEAD})
 
 
-def open_picks() -> Select[tuple[str, str, bool]]:
+def open_picks() -> Select[tuple[str, str, bool, bool, int]]:
     """Picks of the newest round that have neither label nor skip, in the order asked."""
     newest = select(func.max(round_.c.number)).scalar_subquery()
+    columns = (pick.c.reason, pick.c.audit, pick.c.control, pick.c.readings)
     return (
-        select(item.c.id, pick.c.reason, pick.c.audit)
+        select(item.c.id.label("item"), *columns)
         .join(item, item.c.row == pick.c.item_row)
         .where(pick.c.round == newest)
         .where(pick.c.item_row.not_in(select(label.c.item_row)))

@@ -17,7 +17,9 @@ from fewmasks.project import HEAD
 Ask = Callable[[str], list[Any]]
 """Rows that answer a question in SQL."""
 
-NEWEST = "SELECT max(id) FROM label GROUP BY item_row"
+FEWEST_PAIRS = 3
+"""Of models, for an interval that says something."""
+NEWEST = "SELECT max(id) FROM label WHERE reading = 1 GROUP BY item_row"
 """Labels that hold; the others are history."""
 
 
@@ -41,6 +43,7 @@ def summarise(folder: Path) -> dict[str, Any]:
             "trainings": _one(ask, "SELECT count(*) FROM training"),
             "scores": (newest or {}).get("scores"),
             "stop": (newest or {}).get("stop"),
+            "control": _control((newest or {}).get("arms") or {}, folder),
             "missing_sources": _missing(path for (path,) in ask("SELECT path FROM source")),
             "notes": facts["notes"],
         }
@@ -133,6 +136,49 @@ def _open_picks(ask: Ask) -> int:
         AND item_row NOT IN (SELECT item_row FROM skip)
     """
     return int(_one(ask, query))
+
+
+def _control(arms: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """The strategy's picks against random ones, as numbers and in words; None without the two."""
+    known, taught = arms.get("foreseen"), arms.get("taught")
+    if not known:
+        return None
+    strategy, control = known["strategy"], known["control"]
+    is_lower = strategy["mean"] < control["mean"]
+    asked = (
+        f"before they were labelled, the model had Dice {strategy['mean']:.3f} on "
+        f"{strategy['items']} picks of the strategy and {control['mean']:.3f} on "
+        f"{control['items']} random ones: it asks for what the model knows "
+        f"{'less well' if is_lower else 'as well or better'}"
+    )
+    if taught:
+        learnt, others = _number(taught["strategy"]), _number(taught["control"])
+        worth = (
+            f"{taught['labels']} labels of the strategy taught Dice {learnt}, as many random ones "
+            f"{others}: {_verdict(taught)}"
+        )
+    else:
+        worth = (
+            f"what that is worth, {FEWEST_PAIRS} pairs of models would say: fewmasks train "
+            f"{folder} --set query.compare={FEWEST_PAIRS}"
+        )
+    return {**arms, "said": [asked, worth]}
+
+
+def _verdict(taught: dict[str, Any]) -> str:
+    mean, low, high = (taught["difference"][name] for name in ("mean", "low", "high"))
+    if mean is None:
+        return "no score to compare"
+    if low is None:
+        return f"{mean:+.3f} in one pair of models, which says little"
+    found = f"{mean:+.3f} (95 % {low:+.3f} to {high:+.3f} over {taught['pairs']} pairs of models)"
+    if low > 0:
+        return f"{found}, choosing pays"
+    return f"{found}, {'random choice taught more' if high < 0 else 'no difference to be told yet'}"
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
 
 
 def _missing(paths: Iterable[str]) -> int:

@@ -13,6 +13,8 @@ from fewmasks.server.clock import moment
 
 Role = Literal["annotator", "reviewer", "owner"]
 ROLES: tuple[Role, ...] = get_args(Role)
+MAY_REVIEW: tuple[Role, ...] = ("reviewer", "owner")
+"""Those who train, and who decide between two readings."""
 
 ME = "me"
 """The person at this computer, who signs in by the link."""

@@ -1,21 +1,25 @@
 """A drawing becomes a label; an item is skipped; never over an answer that was not seen."""
 
+from typing import Any
+
 import numpy as np
 from sqlalchemy import Connection, func, select
 
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, reading_for
 from fewmasks.project.schema import draft, label, pick, skip, writing
 from fewmasks.server.clock import moment
 from fewmasks.server.drafts import Draft, Drawn, changing, draft_of, read
 from fewmasks.server.leases import give_back, refuse_taken, refuse_without_lease
+from fewmasks.server.readings import refuse_disputed, settle_by_third
 from fewmasks.server.refusal import Refusal
 from fewmasks.types import Label
 
 
-def revision_of(connection: Connection, row: int) -> int:
-    """The number of an item's newest label; 0 where there is none."""
+def revision_of(connection: Connection, row: int, reading: int = FIRST) -> int:
+    """The number of an item's newest label; 0 where there is none of this reading."""
     newest = select(func.max(label.c.id)).where(label.c.item_row == row)
-    return int(connection.scalar(newest) or 0)
+    return int(connection.scalar(newest.where(label.c.reading == reading)) or 0)
 
 
 def hand_in(project: Project, row: int, by: str, said: Drawn, base: int) -> int:
@@ -31,21 +35,33 @@ def hand_in(project: Project, row: int, by: str, said: Drawn, base: int) -> int:
             if drawn.revision is not None:
                 return drawn.revision
             refuse_without_lease(connection, row, item.id, by)
-            newest, round = revision_of(connection, row), _round_of(connection, row)
         answer = Label(item.id, said.kind, read(project, drawn), said.seconds, by)
-        if newest != base and not _is_stored(project, answer):
-            raise _overtaken(project, item.id, newest)
-        project.add_labels([answer], round)
+        if not _is_stored(project, row, answer):
+            _store(project, row, answer, base)
         revision = _mark(project, row, by, said.sequence)
     assert drawn.file is not None
     (project.folder / drawn.file).unlink(missing_ok=True)
     return revision
 
 
+def _store(project: Project, row: int, answer: Label, base: int) -> None:
+    """As the label that holds, or as a second reading by one who saw nothing of the first."""
+    with project.engine.begin() as connection:
+        refuse_disputed(connection, project, row, answer.by)
+        reading = reading_for(connection, row, answer.by)
+        newest, round = revision_of(connection, row, reading), _round_of(connection, row)
+    if newest != base:
+        raise _overtaken(project, answer.item, newest)
+    project.add_labels([answer], round, reading)
+
+
 def _mark(project: Project, row: int, by: str, sequence: int) -> int:
     """Note which label the drawing became, and let go of the item."""
     with writing(project.engine).begin() as connection:
-        revision = revision_of(connection, row)
+        newest = _newest_of(connection, row, by)
+        assert newest is not None
+        revision: int = newest.id
+        settle_by_third(connection, project, row, revision, by)
         mine = draft.update().where(draft.c.item_row == row, draft.c.user == by)
         mine = mine.where(draft.c.sequence == sequence)
         connection.execute(mine, {"revision": revision, "file": None})
@@ -82,14 +98,21 @@ def _drawing(found: Draft | None, sequence: int, name: str) -> Draft:
     return found
 
 
-def _is_stored(project: Project, answer: Label) -> bool:
+def _is_stored(project: Project, row: int, answer: Label) -> bool:
     """Whether a server that was killed had stored this very answer before it could say so."""
-    found = project.label(answer.item)
-    return (
-        found is not None
-        and (found.by, found.kind, found.seconds) == (answer.by, answer.kind, answer.seconds)
-        and np.array_equal(found.mask, answer.mask)
+    with project.engine.begin() as connection:
+        found = _newest_of(connection, row, answer.by)
+        if found is None or found.id != revision_of(connection, row, found.reading):
+            return False
+    return (found.kind, found.seconds) == (answer.kind, answer.seconds) and np.array_equal(
+        project.mask(found.file), answer.mask
     )
+
+
+def _newest_of(connection: Connection, row: int, by: str) -> Any:  # a row of the table, or None
+    """What this person said last of an item."""
+    query = select(label).where(label.c.item_row == row, label.c.by == by)
+    return connection.execute(query.order_by(label.c.id.desc()).limit(1)).first()
 
 
 def _overtaken(project: Project, name: str, revision: int) -> Refusal:

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
+from fewmasks.project.readings import SECOND, reading_for
 from fewmasks.project.schema import comment, writing
 from fewmasks.server import (
     answers,
@@ -19,10 +20,12 @@ from fewmasks.server import (
     pictures,
     png,
     queue,
+    readings,
     tools,
     views,
 )
-from fewmasks.server.auth import AtDesk, Changing, ItemRow, Training, Who, row_of
+from fewmasks.server.accounts import Person
+from fewmasks.server.auth import AtDesk, Changing, ItemRow, Reviewing, Training, Who, row_of
 from fewmasks.server.clock import moment
 from fewmasks.server.dashboard import read_dashboard
 from fewmasks.server.desk import Desk
@@ -62,6 +65,8 @@ def _mask(desk: AtDesk, row: ItemRow, content: Annotated[bytes, Depends(_bytes)]
     return decode_mask(content, project.shape(item), len(project.classes), item.id)
 
 
+JSON: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {}}}}
+Which = Annotated[int, Path(ge=1, le=2)]
 Mask = Annotated[np.ndarray, Depends(_mask)]
 
 
@@ -82,10 +87,13 @@ def read_queue(desk: AtDesk, person: Who) -> messages.Queue:
 def take(desk: AtDesk, person: Changing, wanted: messages.Take) -> messages.Taken:
     """Take an item, or keep it for another ten minutes."""
     row = row_of(desk, wanted.item)
+    with desk.project.engine.begin() as connection:
+        readings.refuse_disputed(connection, desk.project, row, person.name)
     lease = leases.take(desk.project, row, person.name)
     with desk.project.engine.begin() as connection:
         drawn = drafts.draft_of(connection, row, person.name)
-        revision = answers.revision_of(connection, row)
+        reading = reading_for(connection, row, person.name)
+        revision = answers.revision_of(connection, row, reading)
     sequence = 0 if drawn is None else drawn.said.sequence
     return messages.Taken(item=wanted.item, until=lease.until, revision=revision, sequence=sequence)
 
@@ -105,9 +113,10 @@ def image(request: Request, desk: AtDesk, row: ItemRow) -> Response:
 
 
 @router.get("/items/{id:path}/label.png", responses=PNG, response_class=Response)
-def label(request: Request, desk: AtDesk, row: ItemRow) -> Response:
-    """The label that holds."""
-    found = desk.project.label(desk.project.pool.items[row].id)
+def label(request: Request, desk: AtDesk, row: ItemRow, person: Who) -> Response:
+    """The label that holds; none for whoever is to read the item a second time."""
+    name = desk.project.pool.items[row].id
+    found = None if _is_second(desk, row, person) else desk.project.label(name)
     return _png(request, None if found is None else found.mask)
 
 
@@ -122,15 +131,15 @@ def draft(request: Request, desk: AtDesk, row: ItemRow, person: Who) -> Response
 
 
 @router.get("/items/{id:path}/prediction.png", responses=PNG, response_class=Response)
-def prediction(request: Request, desk: AtDesk, row: ItemRow) -> Response:
+def prediction(request: Request, desk: AtDesk, row: ItemRow, person: Who) -> Response:
     """What the newest model says."""
-    return _overlay(request, desk, row, "")
+    return _overlay(request, desk, row, person, "")
 
 
 @router.get("/items/{id:path}/uncertainty.png", responses=PNG, response_class=Response)
-def uncertainty(request: Request, desk: AtDesk, row: ItemRow) -> Response:
+def uncertainty(request: Request, desk: AtDesk, row: ItemRow, person: Who) -> Response:
     """How unsure the newest model is: entropy, 255 at the most there can be."""
-    return _overlay(request, desk, row, "-uncertainty")
+    return _overlay(request, desk, row, person, "-uncertainty")
 
 
 @router.put("/items/{id:path}/draft", openapi_extra=IS_PNG)
@@ -169,6 +178,38 @@ def unskip(desk: AtDesk, person: Changing, row: ItemRow) -> None:
     """Ask for this item again."""
     del person
     answers.unskip_item(desk.project, row)
+
+
+@router.get("/figures/{name}.json", response_class=Response, responses=JSON)
+def figures(desk: AtDesk, person: Who, name: Literal["curve", "map", "tests"]) -> Response:
+    """What the newest training drew: curve, map of the pool, test predictions."""
+    del person
+    file = desk.project.folder / "figures" / f"{name}.json"
+    if not file.is_file():
+        raise Refusal(404, f"figures: {name} was not drawn yet; train once more")
+    return Response(file.read_bytes(), media_type="application/json")
+
+
+@router.get("/disputes")
+def disputes(desk: AtDesk, person: Reviewing) -> list[messages.Dispute]:
+    """Items that two people read differently, worst first."""
+    del person
+    return readings.read_disputes(desk.project)
+
+
+@router.get("/items/{id:path}/readings/{which}.png", responses=PNG, response_class=Response)
+def reading(
+    request: Request, desk: AtDesk, row: ItemRow, person: Reviewing, which: Which
+) -> Response:
+    """One of the two readings of an item, for who decides between them."""
+    del person
+    return _png(request, readings.reading_mask(desk.project, row, which))
+
+
+@router.post("/items/{id:path}/verdict", status_code=204)
+def verdict(desk: AtDesk, person: Training, row: ItemRow, given: messages.Verdict) -> None:
+    """One of the two readings of an item holds."""
+    readings.choose(desk.project, row, given.reading, person.name)
 
 
 @router.get("/items/{id:path}/comments")
@@ -283,8 +324,17 @@ def _grey_png(pixels: np.ndarray) -> bytes:
     return png.picture_png(pixels[..., None])
 
 
-def _overlay(request: Request, desk: Desk, row: int, which: str) -> Response:
-    """A picture that a job made; none of a test item, whose label must not follow the model."""
+def _is_second(desk: Desk, row: int, person: Person) -> bool:
+    with desk.project.engine.begin() as connection:
+        return reading_for(connection, row, person.name) == SECOND
+
+
+def _overlay(request: Request, desk: Desk, row: int, person: Person, which: str) -> Response:
+    """A picture that a job made; none of a test item, whose label must not follow the model.
+
+    Nor for a second reading: the model may have learnt what the first one said.
+    """
     project = desk.project
-    shown = None if row in project.test else views.read_overlay(project, row, which)
+    is_hidden = row in project.test or _is_second(desk, row, person)
+    shown = None if is_hidden else views.read_overlay(project, row, which)
     return _png(request, shown, png.indexed_png if not which else _grey_png)

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Depends, Request, Response
 
 from fewmasks.errors import ConfigError
-from fewmasks.server.accounts import ME, Person, has_users, sign_in
+from fewmasks.server.accounts import MAY_REVIEW, ME, Person, has_users, sign_in
 from fewmasks.server.desk import Desk
 from fewmasks.server.messages import Ready, SignedIn, SignIn
 from fewmasks.server.refusal import Refusal
@@ -22,7 +22,6 @@ from fewmasks.server.sessions import (
 )
 
 COOKIE = "fewmasks_session"
-MAY_TRAIN = ("reviewer", "owner")
 
 router = APIRouter(prefix="/api", tags=["session"])
 
@@ -61,12 +60,21 @@ Changing = Annotated[Person, Depends(_changing)]
 
 
 def refuse_training(person: Person) -> None:
-    """Refuse who may not train."""
-    if person.role not in MAY_TRAIN:
+    """Refuse who may neither train nor decide between two readings."""
+    if person.role not in MAY_REVIEW:
         raise Refusal(
             403,
-            f"job: {person.name} is {person.role}; ask a {' or '.join(MAY_TRAIN)} to train",
+            f"session: {person.name} is {person.role}; ask a {' or '.join(MAY_REVIEW)} to train, "
+            f"and to decide between two readings",
         )
+
+
+def _reviewing(person: Who) -> Person:
+    refuse_training(person)
+    return person
+
+
+Reviewing = Annotated[Person, Depends(_reviewing)]
 
 
 def _training(person: Changing) -> Person:

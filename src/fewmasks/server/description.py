@@ -18,11 +18,28 @@ STOP = m.StopAdvice(
     sentence="the next 30 minutes are expected to bring +0.012 Dice (95 % +0.002 to +0.034)",
     is_enough=False, gain=0.012, low=0.002, high=0.034, minutes=30.0,
 )  # fmt: skip
-POINT = m.Point(items=20, minutes=31.5, dice=0.812, hd95=6.4, per_class={"heart": 0.812})
+POINT = m.Point(
+    items=20, minutes=31.5, dice=0.812, interval=(0.771, 0.843), hd95=6.4,
+    per_class={"heart": 0.812},
+)  # fmt: skip
+CONTROL = m.Control(
+    strategy=m.Foreseen(items=16, mean=0.61, low=0.55, high=0.67),
+    control=m.Foreseen(items=4, mean=0.78, low=0.64, high=0.92),
+    difference=m.Spread(mean=0.012, low=-0.004, high=0.028),
+    said=["the model had Dice 0.610 on 16 picks of the strategy and 0.780 on 4 random ones"],
+)
+AGREEMENT = m.Agreement(items=6, waiting=1, disputes=1, per_class={"heart": 0.91})
+DISPUTE = m.Dispute(
+    item=NEXT, lowest=0.64, per_class={"heart": 0.64},
+    readings=[
+        m.ReadingView(by="anna", kind="mask", seconds=41.5),
+        m.ReadingView(by="ben", kind="mask", seconds=38.0),
+    ],
+)  # fmt: skip
 LABEL = m.LabelView(kind="mask", by="anna", revision=3, seconds=41.5)
 ASKED = m.Asked(
-    item=NEXT, order=0, reason="uncertain: 92 of 100", audit=False, state="open", by=None,
-    minutes=1.5,
+    item=NEXT, order=0, reason="uncertain: 92 of 100", audit=False, control=False, reading=1,
+    state="open", by=None, minutes=1.5,
 )  # fmt: skip
 ITEM = m.ItemView(
     item=NEXT, group=["patient003", "ED"], z=4, height=256, width=216, channels=1, bits=16,
@@ -31,7 +48,7 @@ ITEM = m.ItemView(
     next="patient003_ED_z05", prediction=True, uncertainty=True, label=None,
     draft=m.DraftView(sequence=7, kind="mask", seconds=12.5), sequence=7,
     lease=m.LeaseView(by="anna", until=UNTIL), skipped=None, reason=ASKED.reason, split="train",
-    audit=False, may_label=True,
+    audit=False, reading=1, may_label=True,
 )  # fmt: skip
 STORE = monai.Store(total=120, completed=14, label_tags={"final": 14})
 NII = monai.Extent(ext=".nii.gz")
@@ -63,9 +80,13 @@ EXAMPLES: tuple[BaseModel, ...] = (
         lines=["training on 41 labels"], by="anna", started=UNTIL,
     ),
     STOP,
+    CONTROL,
+    AGREEMENT,
+    DISPUTE,
+    m.Verdict(reading=2),
     m.Dashboard(
         labels=m.Counts(mask=18, scribble=2), minutes=31.5, curve=[POINT],
-        next="fewmasks next heart", stop=STOP,
+        control=CONTROL, agreement=AGREEMENT, next="fewmasks next heart", stop=STOP,
     ),
     monai.AuthInfo(enabled=True),
     monai.Token(access_token="0Nn2xq7"),

@@ -89,6 +89,8 @@ class Asked(Said):
     order: int
     reason: str
     audit: bool
+    control: bool
+    reading: Literal[1, 2]
     state: State
     by: str | None
     minutes: float
@@ -190,6 +192,8 @@ class ItemView(Said):
     split: Literal["train", "test"]
     audit: bool
     may_label: bool
+    reading: Literal[1, 2]
+    """2 where a second answer is wanted of this person, who sees nothing of the first."""
 
 
 class Saved(Said):
@@ -275,6 +279,8 @@ class Point(Said):
     items: int
     minutes: float
     dice: float | None
+    interval: tuple[float, float] | None
+    """Of `dice`, 95 %, over test groups drawn anew; none of few groups."""
     hd95: float | None
     per_class: dict[str, float | None]
 
@@ -297,11 +303,69 @@ class Counts(Said):
     scribble: int
 
 
+class Spread(Said):
+    """A mean and its 95 % interval; none of a single value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class Foreseen(Spread):
+    """Dice of a model on picks before it learnt them."""
+
+    items: int
+
+
+class Control(Said):
+    """The strategy's picks against random ones, in numbers and in words."""
+
+    strategy: Foreseen
+    control: Foreseen
+    difference: Spread | None
+    """Of what pairs of models learnt from the two; none where nobody asked for pairs."""
+    said: list[str]
+
+
+class ReadingView(Said):
+    """One of two readings."""
+
+    by: str
+    kind: Kind
+    seconds: float
+
+
+class Dispute(Said):
+    """An item that two people read differently."""
+
+    item: str
+    readings: list[ReadingView]
+    lowest: float
+    per_class: dict[str, float | None]
+
+
+class Verdict(Heard):
+    """Which of two readings holds."""
+
+    reading: Literal[1, 2]
+
+
+class Agreement(Said):
+    """How far two people agree on the items that both read: Dice over the pixels both know."""
+
+    items: int
+    waiting: int
+    disputes: int
+    per_class: dict[str, float | None]
+
+
 class Dashboard(Said):
     """The honest curve, and what to do next."""
 
     labels: Counts
     minutes: float
     curve: list[Point]
+    control: Control | None
+    agreement: Agreement | None
     next: str
     stop: StopAdvice | None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 from fewmasks.learn.costs import OUTLINES, expected_outlines, pace_of, usual_kind
 from fewmasks.loop.cost import Outline, seconds_of
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, SECOND, wanting
 from fewmasks.project.schema import item, label, lease, pick, round_, skip
 from fewmasks.server.clock import moment
 from fewmasks.server.messages import Asked, Queue, State
@@ -26,17 +27,20 @@ def read_queue(project: Project, by: str) -> Queue:
         if newest is None:
             return Queue(round=None, strategy=None, items=[], minutes_left=0.0)
         known = _Known(connection, newest.number)
-    expected = _minutes(project, [row.item_row for row in known.picks], by)
+    picks = known.asked_of(by)
+    expected = _minutes(project, [row.item_row for row in picks], by)
     asked = [
         Asked(
             item=row.id,
-            order=row.place,
+            order=place,
             reason=row.reason,
             audit=row.audit,
+            control=row.control,
+            reading=known.reading(row.item_row, by),
             **known.state(row.item_row, by),
             minutes=round(minutes, 2),
         )
-        for row, minutes in zip(known.picks, expected, strict=True)
+        for place, (row, minutes) in enumerate(zip(picks, expected, strict=True))
     ]
     left = sum(
         minutes
@@ -61,10 +65,13 @@ class _Known:
 
     def __init__(self, connection: Connection, number: int) -> None:
         rows = select(pick.c.item_row).where(pick.c.round == number)
+        self.number, self.wanting = number, wanting(connection)
         picks = select(pick, item.c.id).join(item, item.c.row == pick.c.item_row)
-        picks = picks.where(pick.c.round == number).order_by(pick.c.place)
+        picks = picks.where((pick.c.round == number) | pick.c.item_row.in_(list(self.wanting)))
+        picks = picks.order_by(pick.c.round.desc(), pick.c.place)
         self.picks = connection.execute(picks).all()
         newest = select(func.max(label.c.id)).where(label.c.item_row.in_(rows))
+        newest = newest.where(label.c.reading == FIRST)
         answers = select(label.c.item_row, label.c.by)
         answers = answers.where(label.c.id.in_(newest.group_by(label.c.item_row)))
         self.labelled = {r.item_row: r.by for r in connection.execute(answers)}
@@ -73,9 +80,21 @@ class _Known:
         leases = select(lease.c.item_row, lease.c.user).where(lease.c.until >= moment())
         self.leases = {r.item_row: r.user for r in connection.execute(leases)}
 
+    def asked_of(self, by: str) -> list[Any]:
+        """The round's picks, then those of older ones that this person may read a second time."""
+        return [
+            each
+            for each in self.picks
+            if each.round == self.number or self.reading(each.item_row, by) == SECOND
+        ]
+
+    def reading(self, row: int, by: str) -> int:
+        """As `reading_for`, of all picks at once."""
+        return SECOND if self.wanting.get(row, by) != by else FIRST
+
     def state(self, row: int, by: str) -> dict[str, Any]:
         """State of an item, and by whom."""
-        if row in self.labelled:
+        if row in self.labelled and self.reading(row, by) == FIRST:
             return {"state": "labelled", "by": self.labelled[row]}
         if row in self.skipped:
             return {"state": "skipped", "by": self.skipped[row]}

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from fewmasks.io.masks import read_mask
 from fewmasks.io.palette import colour_table
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, reading_for
 from fewmasks.project.schema import item, label, pick, round_, skip, source
 from fewmasks.server.answers import revision_of
 from fewmasks.server.drafts import draft_of
@@ -58,6 +59,7 @@ def item_view(project: Project, row: int, by: str) -> ItemView:
         told = _told(connection, row, by)
         previous, next_ = _neighbours(connection, row)
     is_test = told["split"] == "test"
+    may_see = not is_test and told["reading"] == FIRST
     return ItemView(
         item=chosen.id,
         group=list(chosen.group),
@@ -71,8 +73,8 @@ def item_view(project: Project, row: int, by: str) -> ItemView:
         scale=ScaleView(slope=scale.slope, intercept=scale.intercept),
         previous=previous,
         next=next_,
-        prediction=not is_test and overlay(project, row, "").is_file(),
-        uncertainty=not is_test and overlay(project, row, "-uncertainty").is_file(),
+        prediction=may_see and overlay(project, row, "").is_file(),
+        uncertainty=may_see and overlay(project, row, "-uncertainty").is_file(),
         audit=is_test and told["may_label"],
         **told,
     )
@@ -123,10 +125,12 @@ def _told(connection: Connection, row: int, by: str) -> dict[str, Any]:
     is_open = drawn is not None and drawn.file is not None
     skipped = connection.execute(select(skip).where(skip.c.item_row == row)).first()
     newest = select(round_.c.number).order_by(round_.c.number.desc()).limit(1).scalar_subquery()
+    reading = reading_for(connection, row, by)
     reason = select(pick.c.reason).where(pick.c.round == newest, pick.c.item_row == row)
     side = select(source.c.split).join(item, item.c.source_id == source.c.id)
     return {
-        "label": _label(connection, row),
+        "label": _label(connection, row) if reading == FIRST else None,
+        "reading": reading,
         "draft": DraftView(**vars(drawn.said)) if drawn and is_open else None,
         "sequence": 0 if drawn is None else drawn.said.sequence,
         "lease": None if held is None else LeaseView(by=held.by, until=held.until),

@@ -39,6 +39,7 @@ MAP_COLUMNS = 3
 # Yellow would be lost on white: from blue to orange.
 ROUND_COLOURS = ((0.0, "#2f4bc7"), (0.35, "#8a3fc0"), (0.7, "#e0457b"), (1.0, "#ff9a2e"))
 NEUTRAL = "rgba(128,128,128,0.28)"
+HOVER_ONE = "%{y:.3f} at %{x:.0f}<extra></extra>"
 HOVER = "%{y:.3f} at %{x:.0f}, seeds: %{customdata}<extra>%{fullData.name}</extra>"
 
 
@@ -234,15 +235,8 @@ def _traces(of_arm: pd.DataFrame, panel: Panel, look: Look, in_legend: bool) -> 
     band = _band(means, look)
     quiet: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", **shared}
     traces = [
-        go.Scatter(
-            x=[*band["x"] / unit, *band["x"][::-1] / unit],
-            y=[*band["high"], *band["low"][::-1]],
-            mode="lines",
-            line_width=0,
-            fill="toself",
-            fillcolor=look.colour,
-            opacity=0.13,
-            **quiet,
+        band_trace(band["x"] / unit, band["low"], band["high"], look.colour).update(
+            showlegend=False, **shared
         )
     ]
     traces += [
@@ -270,6 +264,24 @@ def _traces(of_arm: pd.DataFrame, panel: Panel, look: Look, in_legend: bool) -> 
         )
     )
     return traces
+
+
+def band_trace(
+    x: Iterable[float], low: Iterable[float], high: Iterable[float], colour: str
+) -> go.Scatter:
+    """An interval along a curve."""
+    x, low, high = list(x), list(low), list(high)
+    return go.Scatter(
+        x=[*x, *x[::-1]],
+        y=[*high, *low[::-1]],
+        mode="lines",
+        line_width=0,
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.13,
+        showlegend=False,
+        hoverinfo="skip",
+    )
 
 
 def _band(means: pd.DataFrame, look: Look) -> pd.DataFrame:

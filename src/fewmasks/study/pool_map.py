@@ -1,11 +1,11 @@
 """The pool on a plane: what lies near looks alike, by an embedding that is at hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from fewmasks.config import SCRATCH
+from fewmasks.config import SCRATCH, Config
 from fewmasks.learn.embed import MODEL, THUMBNAIL, embedding_start, encode, look_of
 from fewmasks.learn.train import prepare
 from fewmasks.project import Project
@@ -34,11 +34,26 @@ def pool_map(
     The embedding is that of query.embedding, else of the first start that is not scratch, else
     thumbnails. Few items are on the plane of PCA whatever the setting says.
     """
-    config = plan.config
     starts = [name for name in plan.starts if name != SCRATCH]
-    setting = config.query.embedding
+    setting = plan.config.query.embedding
     name = setting if setting != MODEL else (starts or [THUMBNAIL])[0]
-    rows = _rows(project, picks)
+    first = picks.loc[picks["seed"] == picks["seed"].min(), "item"].unique().tolist()
+    return map_of(project, plan.config, name, first, project.reference, report)
+
+
+def map_of(
+    project: Project,
+    config: Config,
+    name: str,
+    picked: Sequence[str],
+    mask_of: Callable[[Item], np.ndarray | None],
+    report: Callable[[int, int], None] | None = None,
+) -> PoolMap:
+    """Some of the training items, and all picked ones, by PCA of the embedding of this name.
+
+    `mask_of` says which class each item shows: its largest one, background left out.
+    """
+    rows = _rows(project, picked)
     items = project.pool.at(rows)
     card = prepare(project.cache, project.pool.items, project.classes, config.learn)
     look = look_of(card, embedding_start(project.folder, name, config.learn.network))
@@ -56,21 +71,19 @@ def pool_map(
             "y": plane[:, 1],
             "group": ["/".join(item.group[:1]) for item in items],
             "cluster": cluster,
-            "class": [_largest_class(project, item) for item in items],
+            "class": [_largest_class(project, mask_of(item)) for item in items],
         }
     )
     return PoolMap(table, name, method, share)
 
 
-def _rows(project: Project, picks: pd.DataFrame) -> Rows:
+def _rows(project: Project, picked: Sequence[str]) -> Rows:
     drawn = np.random.default_rng(SEED).permutation(project.train)[:MOST_POINTS]
-    first = picks.loc[picks["seed"] == picks["seed"].min(), "item"].unique()
-    return np.union1d(drawn, project.pool.rows(first))
+    return np.union1d(drawn, project.pool.rows(picked))
 
 
-def _largest_class(project: Project, item: Item) -> str:
-    """The class that covers most of the reference mask, background left out."""
-    mask = project.reference(item)
+def _largest_class(project: Project, mask: np.ndarray | None) -> str:
+    """The class that covers most of a mask, background left out."""
     names = project.classes
     size = np.zeros(len(names)) if mask is None else np.bincount(mask.ravel(), minlength=256)
     shown = [c for c, name in enumerate(names) if name != BACKGROUND and size[c]]

@@ -84,7 +84,7 @@ def _propose(
         )
     if ORACLE in strategy.needs:
         evidence[ORACLE] = true_classes(project)
-    return propose(state, strategy, evidence, plan.limit, unit.seed, query.group_cap)
+    return propose(state, strategy, evidence, plan.limit, unit.seed, query.group_cap, query.control)
 
 
 def true_classes(project: Project) -> Bool[np.ndarray, "n c"]:

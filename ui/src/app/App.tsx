@@ -5,6 +5,7 @@ import { actionOf, nameOf } from '../editor/shortcuts'
 import { makeClient, ServerError } from './client'
 import { type AppContext, Context, type Notice } from './context'
 import { DashboardPage } from './Dashboard'
+import { DisputesPage } from './Disputes'
 import { sentence } from './format'
 import { Help } from './Help'
 import { Icon, Logo } from './icons'
@@ -190,6 +191,7 @@ export function App() {
       <div id="content" tabIndex={-1} inert={state === 'again'}>
         {route.page === 'queue' && <QueuePage />}
         {route.page === 'dashboard' && <DashboardPage />}
+        {route.page === 'disputes' && <DisputesPage />}
         {route.page === 'item' && <LabelPage key={route.id} id={route.id} />}
       </div>
       {isHelping && <Help onClose={() => setHelping(false)} />}

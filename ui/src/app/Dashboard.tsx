@@ -1,9 +1,12 @@
 import { useCallback, useEffect, useState } from 'react'
 import type { CurvePoint, Dashboard } from '../api'
-import { Chart, type Point } from './Chart'
+import { AgreementCard } from './AgreementCard'
+import { ControlCard } from './ControlCard'
 import { useApp } from './context'
+import { Figure, type FigureJson, useFigures } from './Figure'
 import { plural, sentence, showMinutes, showScore } from './format'
 import { JobCard } from './JobCard'
+import { MapCard, TestCard } from './PoolCards'
 import { prefer, usePreferences } from './preferences'
 import { linkTo } from './route'
 
@@ -55,7 +58,11 @@ export function DashboardPage() {
         />
       </div>
       <div className="dashboard">
-        <CurveCard curve={found.curve} />
+        <div className="stack">
+          <CurveCard curve={found.curve} />
+          <TestCard trainings={found.curve.length} />
+          <MapCard trainings={found.curve.length} />
+        </div>
         <div className="stack">
           <section className="card next">
             <h2>What next</h2>
@@ -67,6 +74,8 @@ export function DashboardPage() {
           </section>
           <JobCard onEnd={load} />
           {last && <ClassScores now={last} before={before} />}
+          {found.agreement && <AgreementCard agreement={found.agreement} />}
+          {found.control && <ControlCard control={found.control} />}
         </div>
       </div>
     </main>
@@ -98,12 +107,14 @@ function change(now: number | null | undefined, before: number | null | undefine
 function CurveCard({ curve }: { curve: CurvePoint[] }) {
   const { axis } = usePreferences()
   const [metric, setMetric] = useState<Metric>('dice')
-  const points: Point[] = curve.flatMap((point, i) => {
+  const found = useFigures<Record<string, FigureJson>>('curve', curve.length)
+  const figure = found?.[`${metric}-${axis}`]
+  const points = curve.flatMap((point, i) => {
     const y = point[metric]
     if (y === null) return []
     const score = metric === 'dice' ? showScore(y) : y.toFixed(1)
     const cost = `${plural(point.items, 'item')}, ${showMinutes(point.minutes)}`
-    return [{ x: point[axis], y, text: `Training ${i + 1} · ${cost}: ${score}` }]
+    return [`Training ${i + 1} · ${cost}: ${score}`]
   })
   return (
     <section className="card">
@@ -128,14 +139,21 @@ function CurveCard({ curve }: { curve: CurvePoint[] }) {
           onChange={(next) => prefer({ axis: next })}
         />
       </header>
-      {points.length > 0 ? (
-        <Chart
-          points={points}
-          isScore={metric === 'dice'}
+      {points.length > 0 && figure && (
+        <Figure
+          figure={figure}
+          label={points.join('; ')}
           xTitle={axis === 'items' ? 'Labelled items' : 'Minutes of labelling'}
           yTitle={metric === 'dice' ? 'Dice (test set)' : '95 % surface distance'}
         />
-      ) : (
+      )}
+      {points.length > 0 && found === undefined && (
+        <p className="muted chart-empty">The curve is drawn at the next training.</p>
+      )}
+      {points.length > 0 && metric === 'dice' && curve.some(({ interval }) => interval) && (
+        <p className="muted">The band is the 95 % interval over test groups drawn anew.</p>
+      )}
+      {points.length === 0 && (
         <p className="muted chart-empty">
           The curve starts with the first training that could be scored on the test set.
         </p>
@@ -159,7 +177,15 @@ function CurveCard({ curve }: { curve: CurvePoint[] }) {
                     <td>{i + 1}</td>
                     <td>{point.items}</td>
                     <td>{point.minutes.toFixed(1)}</td>
-                    <td>{showScore(point.dice)}</td>
+                    <td>
+                      {showScore(point.dice)}
+                      {point.interval && (
+                        <span className="muted">
+                          {' '}
+                          {showScore(point.interval[0])}–{showScore(point.interval[1])}
+                        </span>
+                      )}
+                    </td>
                     <td>{point.hd95 === null ? '–' : point.hd95.toFixed(1)}</td>
                   </tr>
                 ))

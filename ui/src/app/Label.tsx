@@ -195,6 +195,12 @@ function Facts({ id, info }: { id: string; info: ItemInfo | null }) {
               </span>
             )}
           </p>
+          {info.reading === 2 && (
+            <p className="muted">
+              A second reading: somebody else has labelled this item, and you see nothing of that,
+              so that the two can be compared.
+            </p>
+          )}
           {info.reason && <p className="reason">{holdPercent(info.reason)}</p>}
           {info.label && (
             <p className="muted">

@@ -148,6 +148,16 @@ function Row({ item }: { item: QueueItem }) {
               audit
             </span>
           )}
+          {item.reading === 2 && (
+            <span className="tag" title="Somebody else has labelled it; you see nothing of that">
+              second reading
+            </span>
+          )}
+          {item.control && (
+            <span className="tag" title="Drawn at random, to compare the strategy's picks with">
+              control
+            </span>
+          )}
         </span>
         <span className="queue-minutes">{isClosed ? '' : showMinutes(item.minutes)}</span>
         <span className={`state state-${item.state}`}>

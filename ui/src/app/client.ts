@@ -5,6 +5,7 @@ import type {
   Answered,
   Comment,
   Dashboard,
+  Dispute,
   ItemInfo,
   Job,
   Kind,
@@ -99,6 +100,20 @@ export function makeClient(get: typeof fetch = (...args) => fetch(...args)) {
         { method: 'PUT', body: png, headers: { 'Content-Type': 'image/png' } },
       ),
     answer: (id: string, answer: Answer) => post<Answered>(`${address(id)}/answer`, answer),
+    /** What the newest training drew. */
+    figures: <T>(name: 'curve' | 'map' | 'tests') => json<T>(`api/figures/${name}.json`),
+    disputes: () => json<Dispute[]>('api/disputes'),
+    /** The bytes of one of two readings. */
+    reading: async (id: string, which: 1 | 2, signal?: AbortSignal) => {
+      const path = `${address(id)}/readings/${which}.png`
+      return new Uint8Array(await (await ask(path, signal ? { signal } : {})).arrayBuffer())
+    },
+    verdict: (id: string, reading: 1 | 2) =>
+      ask(`${address(id)}/verdict`, {
+        method: 'POST',
+        body: JSON.stringify({ reading }),
+        headers: { 'Content-Type': 'application/json' },
+      }),
     skip: (id: string, reason: string, flag: boolean) =>
       post<{ next: string | null }>(`${address(id)}/skip`, { reason, flag }),
     unskip: (id: string) => ask(`${address(id)}/skip`, { method: 'DELETE' }),

@@ -3,7 +3,11 @@
 
 import { useSyncExternalStore } from 'react'
 
-export type Route = { page: 'queue' } | { page: 'dashboard' } | { page: 'item'; id: string }
+export type Route =
+  | { page: 'queue' }
+  | { page: 'dashboard' }
+  | { page: 'disputes' }
+  | { page: 'item'; id: string }
 
 export function parseRoute(hash: string): Route {
   const [page, id] = hash.replace(/^#\/?/, '').split('/')
@@ -14,7 +18,7 @@ export function parseRoute(hash: string): Route {
       return { page: 'queue' } // half a percent sign, typed by hand
     }
   }
-  return page === 'dashboard' ? { page: 'dashboard' } : { page: 'queue' }
+  return page === 'dashboard' || page === 'disputes' ? { page } : { page: 'queue' }
 }
 
 export const linkTo = (route: Route): string =>

@@ -28,6 +28,7 @@ const item = (change: Partial<ItemInfo> = {}): ItemInfo => ({
   split: 'train',
   audit: false,
   may_label: true,
+  reading: 1,
   lease: null,
   skipped: null,
   ...change,
