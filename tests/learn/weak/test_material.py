@@ -24,7 +24,11 @@ ALL = quick(**dict.fromkeys(FOUR, 0.5), fixmatch=1.0, recipe="dmpls")
 def stack(folder: Path, depth: int = 9, step: float = 80) -> tuple[PixelCache, list[Item]]:
     """A volume that shows a disc which grows from slice to slice."""
     path = folder / "v.nii.gz"
-    write_volume(path, np.stack([120 + step * mask_at(z) for z in range(depth)]), (1.0, 1.0, 1.0))
+    write_volume(
+        path,
+        np.stack([120 + step * mask_at(z).astype(float) for z in range(depth)]),
+        (1.0, 1.0, 1.0),
+    )
     cache = PixelCache(folder / "cache", 1)
     cache.build([path])
     return cache, [Item(f"z{z}", str(path), ("v",), z) for z in range(depth)]

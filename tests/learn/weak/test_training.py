@@ -173,7 +173,7 @@ def test_pixels_that_nobody_labelled_or_guessed_have_exactly_zero_gradient(pool)
     assert torch.equal(moved, said)
     moved, guessed = gradient_with(pool, still, guesses=True)
     assert torch.equal(moved, guessed)
-    assert said.sum() < guessed.sum() < guessed.numel()
+    assert said.sum() < guessed.sum()
 
 
 def digests(folder: Path) -> dict[str, str]:
