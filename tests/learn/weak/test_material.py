@@ -15,6 +15,7 @@ from fewmasks.errors import ConfigError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.data import Frames, Intensity, load_labelled
 from fewmasks.learn.weak.material import SOURCES, Material, gather_material, weights
+from fewmasks.learn.weak.step import _planes
 from fewmasks.types import UNKNOWN, Item, Label
 
 FOUR = ("random_walk", "interpolate", "watershed", "composite")
@@ -211,3 +212,18 @@ def test_the_same_seed_makes_the_same_guesses(tmp_path):
     one, other = (gathered(tmp_path / name, [0, 4, 8], ALL).guessed for name in "ab")
     assert torch.equal(one.guesses, other.guesses)
     assert torch.equal(one.preloaded, other.preloaded)
+
+
+def test_a_batch_says_what_people_said_what_is_guessed_by_what_and_where_the_picture_is(tmp_path):
+    material = gathered(tmp_path, [0, 4], quick(interpolate=0.2))
+    for part in (material.labelled, material.guessed):
+        pixels, planes = _planes(torch.device("cpu"), part, [1, 0])
+        assert pixels.shape[0] == 2
+        mask, guess, source, area = planes.unbind(1)
+        assert torch.equal(mask, part.masks[[1, 0]])
+        known = UNKNOWN if part is material.labelled else 1
+        assert set(source.unique().tolist()) == {known, UNKNOWN}
+        assert torch.equal(guess == UNKNOWN, source == UNKNOWN)
+        assert (area[:, :, 4:28] == 0).all()
+        assert (area[:, :, :4] == UNKNOWN).all()
+        assert (area[:, :, 28:] == UNKNOWN).all()
