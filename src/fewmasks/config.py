@@ -54,6 +54,22 @@ class LearnConfig(Section):
     scale: float = Field(0.15, ge=0, lt=1)
     contrast: float = Field(0.25, ge=0)
     noise: float = Field(0.05, ge=0)
+    recipe: Literal["partial", "dmpls"] = "partial"
+    """What is learnt from: known pixels alone, or also what two decoders agree on (DMPLS)."""
+    random_walk: float = Field(0.0, ge=0, lt=1)
+    """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights."""
+    interpolate: float = Field(0.0, ge=0, lt=1)
+    """Weight of slices guessed between two labelled ones."""
+    interpolate_gap: int = Field(4, ge=2)
+    """Labelled slices farther apart than this have nothing guessed between them."""
+    watershed: float = Field(0.0, ge=0, lt=1)
+    """Weight of watershed masks of unlabelled items; of one class before a background."""
+    composite: float = Field(0.0, ge=0, lt=1)
+    """Weight of labelled objects set before background texture."""
+    fixmatch: float = Field(0.0, ge=0)
+    """Weight of what the model is sure of on unlabelled items; the usual one is 1."""
+    fixmatch_threshold: float = Field(0.95, gt=0, lt=1)
+    """Probability from which a pixel counts as sure."""
     members: int = Field(3, ge=1)
     """Size of the ensemble that judges uncertainty."""
     ensemble: Literal["snapshots", "bootstrap", "dropout"] = "snapshots"
@@ -61,6 +77,16 @@ class LearnConfig(Section):
     device: str = "auto"
     """auto, cpu or cuda; with `devices` above 1, DistributedDataParallel."""
     devices: int = Field(1, ge=1)
+
+
+def beyond_labels(learn: LearnConfig) -> dict[str, str | float]:
+    """What training learns from apart from labels: the settings that are on, and their values."""
+    on = {
+        name: value
+        for name in ("random_walk", "interpolate", "watershed", "composite", "fixmatch")
+        if (value := getattr(learn, name))
+    }
+    return on if learn.recipe == "partial" else {"recipe": learn.recipe, **on}
 
 
 class PretrainConfig(Section):

@@ -12,6 +12,8 @@ from fewmasks.nn.losses import (
     partial_cross_entropy,
     partial_dice,
     partial_loss,
+    squared_dice,
+    weighted_cross_entropy,
 )
 
 LOSSES = (partial_cross_entropy, partial_dice, partial_loss)
@@ -125,6 +127,50 @@ def test_a_perfect_prediction_costs_nothing():
     _, target = drawn()
     sure = 100.0 * torch.nn.functional.one_hot(target.where(target != 255, 0), 3).movedim(-1, 1)
     assert partial_loss(sure, target).item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_a_weight_that_all_pixels_share_the_loss_is_so_much(seed):
+    """Also where it is below one pixel in all, and where it is 1."""
+    logits, target = drawn(seed)
+    whole = partial_loss(logits, target).item()
+    for weight in (1.0, 0.5, 1e-3):
+        weighted = partial_loss(logits, target, torch.full(target.shape, weight))
+        assert weighted.item() == pytest.approx(weight * whole, rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", [partial_loss, weighted_cross_entropy])
+def test_a_pixel_without_weight_has_exactly_zero_gradient(loss):
+    logits, target = drawn()
+    weight = torch.rand(target.shape).where(torch.rand(target.shape) < 0.5, 0.0)
+    loss(logits, target, weight).backward()
+    strength = logits.grad.abs().amax(dim=1)
+    counts = (weight > 0) & (target != 255)
+    assert (strength[~counts] == 0).all()
+    assert (strength[counts] > 0).all()
+
+
+def test_a_pixel_without_weight_is_as_good_as_unknown_to_dice():
+    """The mean is over fewer pixels, so the two parts differ from it by the share that counts."""
+    logits, target = drawn()
+    weight = (torch.rand(target.shape) < 0.5).float()
+    fewer = target.where(weight > 0, 255)
+    share = (fewer != 255).sum() / (target != 255).sum()
+    expected = share * partial_loss(logits, fewer)
+    assert partial_loss(logits, target, weight).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_squared_dice_of_a_worked_example():
+    """One class at 0.8 and 0.2 where it is and is not; the other is the mirror image."""
+    probs = torch.tensor([[[[0.8, 0.2]], [[0.2, 0.8]]]])
+    target = torch.tensor([[[0, 1]]])
+    assert squared_dice(probs, target).item() == pytest.approx(0.047619, abs=1e-5)
+
+
+def test_squared_dice_looks_at_known_pixels_alone():
+    logits, target = drawn()
+    squared_dice(logits.softmax(dim=1), target).backward()
+    assert (logits.grad.abs().amax(dim=1)[target == 255] == 0).all()
 
 
 def test_known_share():

@@ -142,6 +142,10 @@ def train(
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:
         typer.echo(f"trained; {_sentence(scores.dice, scores.hd95, scores.per_class)}")
+    guessed = opened.trainings()[-1]["guessed"]
+    if guessed:
+        counts = ", ".join(f"{name} {count}" for name, count in guessed.items())
+        typer.echo(f"items guessed about: {counts}; no guess is kept as a label")
     typer.echo(f"stop? {opened.summary()['stop']['sentence']}")
     typer.echo(f"next: fewmasks next {project}")
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch.nn import functional
 from fewmasks.errors import GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
 from fewmasks.nn.augment import valid_area
-from fewmasks.types import UNKNOWN, Item, Label
+from fewmasks.types import UNKNOWN, Item, Kind, Label
 
 HEADROOM = 1.0
 """How far beyond the middle 99 % of a source intensities may go, in units of that range.
@@ -189,6 +189,10 @@ class Labelled:
     frames: Frames
     masks: UInt8[Tensor, "n fy fx"]
     preloaded: Float[Tensor, "n c fy fx"] | None
+    kinds: tuple[Kind, ...] = ()
+    """Of the labels, in order."""
+    guesses: UInt8[Tensor, "n 2 fy fx"] | None = None
+    """Class and source of pixels that nobody labelled and something guesses; see `learn.weak`."""
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -196,7 +200,8 @@ class Labelled:
     def to(self, device: torch.device) -> "Labelled":
         """All that is in memory, moved to a device once."""
         pixels = None if self.preloaded is None else self.preloaded.to(device)
-        return Labelled(self.frames, self.masks.to(device), pixels)
+        guesses = None if self.guesses is None else self.guesses.to(device)
+        return replace(self, masks=self.masks.to(device), preloaded=pixels, guesses=guesses)
 
     def batch(
         self, positions: Sequence[int]
@@ -209,14 +214,26 @@ class Labelled:
 
 
 def load_labelled(frames: Frames, labels: Iterable[Label]) -> Labelled:
-    """Tensors of labelled items; `labels` come in the order of `frames.items`."""
-    n = len(frames.items)
-    if not n:
-        raise ProjectError("train: no item is labelled; label one first")
-    masks = torch.empty(n, *frames.frame, dtype=torch.uint8)
-    for mask, item, label in zip(masks, frames.items, labels, strict=True):
+    """Tensors of labelled items; `labels` come in the order of `frames.items`.
+
+    The last items may be without a label, and are left out.
+    """
+    masks: list[UInt8[Tensor, "fy fx"]] = []
+    kinds: list[Kind] = []
+    for position, label in enumerate(labels):
+        item = frames.items[position]
         assert label.item == item.id, (label.item, item.id)
-        mask.copy_(mask_to_frame(label.mask, frames.frame, frames.size))
+        masks.append(mask_to_frame(label.mask, frames.frame, frames.size))
+        kinds.append(label.kind)
+    if not masks:
+        raise ProjectError("train: no item is labelled; label one first")
+    frames = replace(frames, items=frames.items[: len(masks)])
+    return Labelled(frames, torch.stack(masks), preload(frames), tuple(kinds))
+
+
+def preload(frames: Frames) -> Float[Tensor, "n c fy fx"] | None:
+    """The pixels of all items, or None where they take more than `PRELOAD_BYTES`."""
+    n = len(frames.items)
     channels = frames.images.shape(frames.items[0].source)[3]
     fits = 4 * n * channels * math.prod(frames.frame) <= PRELOAD_BYTES
-    return Labelled(frames, masks, frames.batch(range(n)) if fits else None)
+    return frames.batch(range(n)) if fits else None

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Card:
     n_labels: int = 0
     iterations: int = 0
     seed: int = 0
+    guessed: dict[str, int] = field(default_factory=dict)
+    """Of each weak option that was on: how many items it had something to say about."""
 
 
 @dataclass(frozen=True)

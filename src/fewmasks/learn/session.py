@@ -92,11 +92,12 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
         )
     began, minutes = time.monotonic(), project.summary()["minutes"]
     items = project.pool.at(rows)
+    unlabelled = project.pool.at(state_of(project).unlabelled)
     card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
     model = fit(
         card,
         project.cache,
-        items,
+        [*items, *unlabelled],
         _stored_labels(project, items),
         seed=SEED,
         start=weights,
@@ -118,6 +119,7 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
             "start": start,
             "iterations": model.card.iterations,
             "precision": card.precision,
+            "guessed": model.card.guessed,
             "seconds": round(time.monotonic() - began, 1),
             "scores": None if scores is None else asdict(scores),
             "interval": None if tested is None else interval_of(tested.draws),

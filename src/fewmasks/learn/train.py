@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -30,9 +30,12 @@ from fewmasks.learn.data import (
 from fewmasks.learn.model import Card, Model, build, resolve_device, seeded
 from fewmasks.learn.precision import settled_precision
 from fewmasks.learn.starts import load_start
+from fewmasks.learn.weak.material import Material, gather_material
+from fewmasks.learn.weak.step import Learning, others, weak_loss
 from fewmasks.nn.augment import augment
 from fewmasks.nn.losses import partial_loss
 from fewmasks.nn.segmenter import STRIDES
+from fewmasks.nn.two_decoders import TwoDecoders
 from fewmasks.types import UNKNOWN, Item, Label
 
 Report = Callable[[int, int], None]
@@ -96,8 +99,9 @@ def fit(
 ) -> Model:
     """Train on these items and their labels (in the same order), from scratch or from `start`.
 
-    Equal arguments on the same kind of CPU and number of threads give equal weights. Without
-    `ensemble` only the network that predicts is trained.
+    Items after those of the labels are unlabelled, and looked at only where settings ask for
+    guesses about them. Equal arguments on the same kind of CPU and number of threads give equal
+    weights. Without `ensemble` only the network that predicts is trained.
     """
     config = card.config
     device = resolve_device(config.device)
@@ -105,6 +109,8 @@ def fit(
     _refuse_small_batch(card)
     labelled = load_labelled(frames, labels)
     _refuse_unlearnable(labelled, card.classes)
+    unlabelled = replace(frames, items=items[len(labelled) :])
+    material = gather_material(labelled, unlabelled, card.classes, config, seed)
     iterations = planned_iterations(len(labelled), config)
     members = config.members if ensemble else 1
     snapshots: tuple[int, ...] = (iterations,)
@@ -112,19 +118,22 @@ def fit(
         marks = np.linspace(FIRST_SNAPSHOT, 1.0, members) * iterations
         snapshots = tuple(int(mark) for mark in marks.round())
     course = Course(config, iterations, snapshots, seed)
-    states = _run(card, labelled, course, start, report)
+    states = _run(card, material, course, start, report)
     extra: list[State] = []
     if config.ensemble == "bootstrap" and members > 1:
-        extra = [
-            _run(card, _resample(labelled, seed, m), replace(course, seed=seed + m), start, report)[
-                -1
-            ]
-            for m in range(1, members + 1)
-        ]
+        for m in range(1, members + 1):
+            drawn = replace(material, labelled=_resample(material.labelled, seed, m))
+            extra += _run(card, drawn, replace(course, seed=seed + m), start, report)[-1:]
     network = build(card)
     network.load_state_dict(states[-1])
     kept = extra if config.ensemble == "bootstrap" else states
-    card = replace(card, n_labels=len(labelled), iterations=iterations, seed=seed)
+    card = replace(
+        card,
+        n_labels=len(labelled),
+        iterations=iterations,
+        seed=seed,
+        guessed=dict(material.used),
+    )
     return Model(card, network.to(device).eval(), tuple(kept) if len(kept) > 1 else (), device)
 
 
@@ -159,12 +168,18 @@ def _resample(labelled: Labelled, seed: int, member: int) -> Labelled:
     drawn = np.random.default_rng([seed, member]).integers(0, n, n)
     frames = replace(labelled.frames, items=[labelled.frames.items[i] for i in drawn])
     rows = torch.from_numpy(drawn)
-    pixels = labelled.preloaded
-    return Labelled(frames, labelled.masks[rows], None if pixels is None else pixels[rows])
+    pixels, guesses = labelled.preloaded, labelled.guesses
+    return Labelled(
+        frames,
+        labelled.masks[rows],
+        None if pixels is None else pixels[rows],
+        tuple(labelled.kinds[i] for i in drawn),
+        None if guesses is None else guesses[rows],
+    )
 
 
 def _run(
-    card: Card, labelled: Labelled, course: Course, start: Path | None, report: Report | None
+    card: Card, material: Material, course: Course, start: Path | None, report: Report | None
 ) -> list[State]:
     """One training in the process, or in `devices` of them."""
     device = resolve_device(course.config.device)
@@ -180,11 +195,13 @@ def _run(
     network = build(card, course.seed)
     if start is not None:
         load_start(network, start)
+    if course.config.recipe == "dmpls":
+        network = TwoDecoders(network, like=build(card, course.seed + 1))
     if devices == 1:
-        return fabric.launch(_optimise, network, labelled, course, report)
+        return fabric.launch(_optimise, network, material, course, report)
     with tempfile.TemporaryDirectory() as folder:
         # Of these only the network is an argument: Fabric copies arguments for each process.
-        steps = partial(_optimise_apart, labelled=labelled, course=course, folder=Path(folder))
+        steps = partial(_optimise_apart, material=material, course=course, folder=Path(folder))
         fabric.launch(steps, network)
         states = [load_file(path) for path in sorted(Path(folder).iterdir())]
     if report is not None:
@@ -193,13 +210,13 @@ def _run(
 
 
 def _optimise_apart(
-    fabric: Fabric, network: nn.Module, labelled: Labelled, course: Course, folder: Path
+    fabric: Fabric, network: nn.Module, material: Material, course: Course, folder: Path
 ) -> None:
     """The training loop in one of several processes; what it returned would vanish with it.
 
     Nor can a report reach the process that shows progress: that one hears of the end.
     """
-    states = _optimise(fabric, network, labelled, course, None)
+    states = _optimise(fabric, network, material, course, None)
     if fabric.global_rank == 0:
         for number, state in enumerate(states):
             tensors = {name: tensor.contiguous() for name, tensor in state.items()}
@@ -207,7 +224,7 @@ def _optimise_apart(
 
 
 def _optimise(
-    fabric: Fabric, network: nn.Module, labelled: Labelled, course: Course, report: Report | None
+    fabric: Fabric, network: nn.Module, material: Material, course: Course, report: Report | None
 ) -> list[State]:
     """The training loop; returns the weights at every snapshot, on the CPU.
 
@@ -223,27 +240,41 @@ def _optimise(
     )
     wrapped, optimiser = fabric.setup(network, optimiser)
     wrapped.train()
-    labelled = labelled.to(fabric.device)
-    order = batches(labelled.masks, config, torch.Generator().manual_seed(course.seed))
+    material = material.to(fabric.device)
+    order = batches(material.labelled.masks, config, torch.Generator().manual_seed(course.seed))
     share = slice(fabric.global_rank, None, fabric.world_size)
-    generator = _generator(course.seed, fabric.global_rank)
+    learning = Learning(
+        fabric, wrapped, network, config, _generator(course.seed, fabric.global_rank)
+    )
+    joining = others(material, config, torch.Generator().manual_seed(course.seed))
+    is_plain = material.is_plain and not isinstance(network, TwoDecoders)
+    predictor = network.main if isinstance(network, TwoDecoders) else network
     states = []
     with seeded(fabric.device, course.seed), repeatable(fabric.device):
         for step in range(course.iterations):
             optimiser.param_groups[0]["lr"] = config.learning_rate * pace(step, course.iterations)
             positions = next(order)[share]
-            pixels, masks = (tensor.to(fabric.device) for tensor in labelled.batch(positions))
-            pixels, masks = augment(pixels, masks, config, generator)
-            logits = wrapped(pixels.contiguous(memory_format=torch.channels_last))
-            loss = partial_loss(logits, masks.long())
+            if is_plain:
+                loss = _loss(learning, material.labelled, positions)
+            else:
+                guessed, unlabelled = next(joining)
+                loss = weak_loss(learning, material, positions, guessed[share], unlabelled[share])
             optimiser.zero_grad()
             fabric.backward(loss)
             optimiser.step()
             if step + 1 in course.snapshots:
-                states.append(_copy(network.state_dict()))
+                states.append(_copy(predictor.state_dict()))
             if report is not None:
                 report(step + 1, course.iterations)
     return states
+
+
+def _loss(learning: Learning, labelled: Labelled, positions: Sequence[int]) -> Float[Tensor, ""]:
+    """The loss of labels alone."""
+    pixels, masks = (tensor.to(learning.fabric.device) for tensor in labelled.batch(positions))
+    pixels, masks = augment(pixels, masks, learning.config, learning.generator)
+    logits = learning.wrapped(pixels.contiguous(memory_format=torch.channels_last))
+    return partial_loss(logits, masks.long())
 
 
 def _generator(seed: int, rank: int) -> torch.Generator:

@@ -13,6 +13,9 @@ from torch.nn import functional
 
 from fewmasks.config import LearnConfig
 
+STRONGER = 2.0
+"""Contrast and noise of a strong view, beside those of training."""
+
 
 @dataclass(frozen=True)
 class Warp:
@@ -52,28 +55,58 @@ def draw_warp(
 
 def augment(
     images: Float[Tensor, "b c y x"],
-    masks: UInt8[Tensor, "b y x"],
+    masks: UInt8[Tensor, "b *k y x"],
     config: LearnConfig,
     generator: torch.Generator,
-) -> tuple[Float[Tensor, "b c y x"], UInt8[Tensor, "b y x"]]:
+) -> tuple[Float[Tensor, "b c y x"], UInt8[Tensor, "b *k y x"]]:
     """Warp images (bilinear) and masks (nearest) alike; what moves in from outside is unknown.
 
     The generator is the CPU's on every device, so that a GPU draws the same.
     """
     warp = draw_warp(len(images), (images.shape[2], images.shape[3]), config, generator)
     noise = torch.randn(images.shape, generator=generator) * config.noise
-    warp = Warp(*(t.to(images.device) for t in (warp.affine, warp.gain, warp.offset, warp.gamma)))
+    warp = _on(warp, images.device)
+    moved, labels = _move(images, masks, warp)
+    return _contrast(moved, warp).add_(noise.to(images.device)), labels
+
+
+def weak_and_strong(
+    images: Float[Tensor, "b c y x"],
+    masks: UInt8[Tensor, "b y x"],
+    config: LearnConfig,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "b c y x"], Float[Tensor, "b c y x"], UInt8[Tensor, "b y x"]]:
+    """Two views that lie pixel on pixel, and the masks moved with them.
+
+    Both are moved by one draw; only the strong one changes contrast, `STRONGER` times as much as
+    `augment` does, and has noise.
+    """
+    stronger = config.model_copy(update={"contrast": STRONGER * config.contrast})
+    warp = draw_warp(len(images), (images.shape[2], images.shape[3]), stronger, generator)
+    noise = STRONGER * config.noise * torch.randn(images.shape, generator=generator)
+    warp = _on(warp, images.device)
+    weak, labels = _move(images, masks, warp)
+    return weak, _contrast(weak, warp).add_(noise.to(images.device)), labels
+
+
+def _on(warp: Warp, device: torch.device) -> Warp:
+    return Warp(*(t.to(device) for t in (warp.affine, warp.gain, warp.offset, warp.gamma)))
+
+
+def _move(
+    images: Float[Tensor, "b c y x"], masks: UInt8[Tensor, "b *k y x"], warp: Warp
+) -> tuple[Float[Tensor, "b c y x"], UInt8[Tensor, "b *k y x"]]:
     grid = functional.affine_grid(warp.affine, list(images.shape), align_corners=False)
     moved = functional.grid_sample(
         images, grid, mode="bilinear", padding_mode="zeros", align_corners=False
     )
     # Unknown is 0 and classes count from 1 while moving, because grid_sample fills with zeros.
-    shifted = (masks + 1).float().unsqueeze(1)  # bytes wrap around: 255 becomes 0
+    planes = masks.reshape(len(masks), -1, *masks.shape[-2:])
+    shifted = (planes + 1).float()  # bytes wrap around: 255 becomes 0
     labels = functional.grid_sample(
         shifted, grid, mode="nearest", padding_mode="zeros", align_corners=False
     )
-    labels = labels.squeeze(1).to(torch.uint8) - 1
-    return _contrast(moved, warp).add_(noise.to(images.device)), labels
+    return moved, (labels.to(torch.uint8) - 1).reshape(masks.shape)
 
 
 def _contrast(images: Float[Tensor, "b c y x"], warp: Warp) -> Float[Tensor, "b c y x"]:

@@ -9,13 +9,16 @@ from fewmasks.types import UNKNOWN
 SMOOTH = 1e-5
 RARITY = 0.5
 """How much more a pixel of a rare class weighs: 0 is not at all, 1 makes all classes equal."""
+PIXELS = (0, 2, 3)
+"""Axes that are summed over: all pixels of the batch."""
 
 
 def partial_cross_entropy(
     logits: Float[Tensor, "b c y x"], target: Int64[Tensor, "b y x"]
 ) -> Float[Tensor, ""]:
     """Mean cross-entropy over known pixels; 0, not nan, where no pixel is known."""
-    return _cross_entropy(logits.float().log_softmax(dim=1), _one_hot(target, logits.shape[1]))
+    truth = _one_hot(target, logits.shape[1])
+    return _cross_entropy(logits.float().log_softmax(dim=1), truth, truth)
 
 
 def partial_dice(
@@ -25,20 +28,52 @@ def partial_dice(
 
     Classes without a known pixel in the batch say nothing about overlap and are left out.
     """
-    return _dice(logits.float().log_softmax(dim=1), _one_hot(target, logits.shape[1]))
+    truth = _one_hot(target, logits.shape[1])
+    return _dice(logits.float().log_softmax(dim=1), truth, truth)
 
 
 def partial_loss(
-    logits: Float[Tensor, "b c y x"], target: Int64[Tensor, "b y x"]
+    logits: Float[Tensor, "b c y x"],
+    target: Int64[Tensor, "b y x"],
+    weight: Float[Tensor, "b y x"] | None = None,
 ) -> Float[Tensor, ""]:
     """Cross-entropy plus Dice over known pixels: the first baseline for masks and scribbles.
 
     Partial labels train a plain U-Net well (Gotkowski et al. 2024, arXiv:2403.12834). Rare classes
-    weigh more in the cross-entropy, see docs/decisions/0014.
+    weigh more in the cross-entropy, see docs/decisions/0014. A pixel's weight says what it counts
+    for beside one of weight 1: of equal weights w the loss is w times as large, and a pixel of
+    weight 0 is as good as unknown.
     """
     log_probs = logits.float().log_softmax(dim=1)
     truth = _one_hot(target, logits.shape[1])
-    return _cross_entropy(log_probs, truth * _rarity(truth)) + _dice(log_probs, truth)
+    counted = truth if weight is None else truth * weight.unsqueeze(1)
+    rare = counted * _rarity(counted)
+    # Both parts are means over what counts, and the same for any weight that all pixels share.
+    share = counted.sum() / truth.sum().clamp_min(1)
+    return share * (_cross_entropy(log_probs, rare, rare) + _dice(log_probs, truth, counted))
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "b c y x"], target: Int64[Tensor, "b y x"], weight: Float[Tensor, "b y x"]
+) -> Float[Tensor, ""]:
+    """Weighted sum of the cross-entropy of known pixels, divided by their number."""
+    truth = _one_hot(target, logits.shape[1])
+    log_probs = logits.float().log_softmax(dim=1)
+    return _cross_entropy(log_probs, truth, truth * weight.unsqueeze(1))
+
+
+def squared_dice(
+    probs: Float[Tensor, "b c y x"], target: Int64[Tensor, "b y x"]
+) -> Float[Tensor, ""]:
+    """One minus Dice with squares below the line, over known pixels, mean over all classes.
+
+    That of the pseudo-labels of DMPLS (Luo et al. 2022): a class that is absent counts as well.
+    """
+    truth = _one_hot(target, probs.shape[1])
+    probs = probs * truth.sum(dim=1, keepdim=True)
+    overlap = (probs * truth).sum(PIXELS)
+    sizes = probs.square().sum(PIXELS) + truth.sum(PIXELS)
+    return (1 - (2 * overlap + SMOOTH) / (sizes + SMOOTH)).mean()
 
 
 def known_share(target: Int64[Tensor, "b y x"]) -> float:
@@ -52,25 +87,29 @@ def _one_hot(target: Int64[Tensor, "b y x"], n_classes: int) -> Float[Tensor, "b
     return (target.unsqueeze(1) == classes).float()
 
 
-def _rarity(truth: Float[Tensor, "b c y x"]) -> Float[Tensor, "c 1 1"]:
-    """Weight of a pixel of each class: its class's share of the known pixels to the power -1/2."""
-    size = truth.sum((0, 2, 3))
-    return (size.sum() / size.clamp_min(1)).pow(RARITY)[:, None, None]
+def _rarity(counted: Float[Tensor, "b c y x"]) -> Float[Tensor, "c 1 1"]:
+    """Weight of a pixel of each class: its class's share of what counts to the power -1/2."""
+    size = counted.sum(PIXELS)
+    return (size.sum() / size.where(size > 0, 1)).pow(RARITY)[:, None, None]
 
 
 # Sums of products, where indexed sums would do, give the same result every time on a GPU as well.
+# `counted` is `truth` with the weight of each pixel in place of 1.
 def _cross_entropy(
-    log_probs: Float[Tensor, "b c y x"], truth: Float[Tensor, "b c y x"]
+    log_probs: Float[Tensor, "b c y x"],
+    truth: Float[Tensor, "b c y x"],
+    counted: Float[Tensor, "b c y x"],
 ) -> Float[Tensor, ""]:
-    return -(log_probs * truth).sum() / truth.sum().clamp_min(1)
+    return -(log_probs * counted).sum() / truth.sum().clamp_min(SMOOTH)
 
 
 def _dice(
-    log_probs: Float[Tensor, "b c y x"], truth: Float[Tensor, "b c y x"]
+    log_probs: Float[Tensor, "b c y x"],
+    truth: Float[Tensor, "b c y x"],
+    counted: Float[Tensor, "b c y x"],
 ) -> Float[Tensor, ""]:
-    pixels = (0, 2, 3)
-    probs = log_probs.exp() * truth.sum(dim=1, keepdim=True)
-    overlap, size = (probs * truth).sum(pixels), truth.sum(pixels)
-    dice = (2 * overlap + SMOOTH) / (probs.sum(pixels) + size + SMOOTH)
+    probs = log_probs.exp() * counted.sum(dim=1, keepdim=True)
+    overlap, size = (probs * truth).sum(PIXELS), counted.sum(PIXELS)
+    dice = (2 * overlap + SMOOTH) / (probs.sum(PIXELS) + size + SMOOTH)
     present = size > 0
     return ((1 - dice) * present).sum() / present.sum().clamp_min(1)

@@ -1,8 +1,11 @@
 """The segmentation networks: MONAI's U-Nets with the parts named that other modules look at."""
 
+from collections.abc import Sequence
+
+from jaxtyping import Float
 from monai.networks.nets.basic_unet import BasicUNet, UpCat
 from monai.networks.nets.flexible_unet import FlexibleUNet
-from torch import nn
+from torch import Tensor, nn
 
 from fewmasks.config import Network
 from fewmasks.nn import encoders  # noqa: F401  (registers the ResNets with MONAI)
@@ -64,6 +67,36 @@ def encoder_modules(network: nn.Module) -> list[nn.Module]:
     if isinstance(network, BasicUNet):
         return [network.conv_0, network.down_1, network.down_2, network.down_3, network.down_4]
     return [network.get_submodule("encoder")]
+
+
+def decoder_modules(network: nn.Module) -> nn.ModuleList:
+    """The modules from the encoder's feature maps to logits, in the order they run."""
+    if isinstance(network, BasicUNet):
+        names = ["upcat_4", "upcat_3", "upcat_2", "upcat_1", "final_conv"]
+    else:
+        names = ["decoder", "segmentation_head"]
+    return nn.ModuleList(network.get_submodule(name) for name in names)
+
+
+def encode(network: nn.Module, pixels: Float[Tensor, "b k y x"]) -> list[Tensor]:
+    """The feature maps of the encoder, the finest first."""
+    if not isinstance(network, BasicUNet):
+        return list(network.get_submodule("encoder")(pixels))
+    maps = [pixels]
+    for module in encoder_modules(network):
+        maps.append(module(maps[-1]))
+    return maps[1:]
+
+
+def decode(decoder: nn.ModuleList, maps: Sequence[Tensor]) -> Float[Tensor, "b c y x"]:
+    """Logits from what `encode` returned, by the decoder of a network of the same kind."""
+    *steps, head = decoder
+    if len(steps) == 1:
+        return head(steps[0](list(maps), len(maps) - 1))
+    found = maps[-1]
+    for step, finer in zip(steps, maps[-2::-1], strict=True):
+        found = step(found, finer)
+    return head(found)
 
 
 def encoder_tensors(network: nn.Module) -> frozenset[str]:

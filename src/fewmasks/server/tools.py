@@ -3,9 +3,10 @@
 import threading
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from sqlalchemy import select
 
+from fewmasks.learn.weak.interpolation import between
 from fewmasks.project import Project
 from fewmasks.project.schema import item, label
 from fewmasks.server.pictures import picture
@@ -55,15 +56,7 @@ def interpolate(project: Project, row: int) -> UInt8[np.ndarray, "y x"]:
     below, above = _labelled_around(project, row)
     z = project.pool.items[row].z
     (low, first), (high, second) = below, above
-    share = (z - low) / (high - low)
-    found = np.zeros(first.shape, np.uint8)
-    best = np.full(first.shape, -np.inf)
-    # Of two as deep the later one holds: what is named rather than background or unknown.
-    for number in (UNKNOWN, *range(len(project.classes))):
-        depth = (1 - share) * _depth(first == number) + share * _depth(second == number)
-        found = np.where(depth >= best, np.uint8(number), found)
-        best = np.maximum(depth, best)
-    return found
+    return between(first, second, (z - low) / (high - low))
 
 
 def _solve(pixels: Float[np.ndarray, "y x"], seeds: np.ndarray) -> np.ndarray:
@@ -91,17 +84,6 @@ def _shrink(
     for number in sorted(present, key=lambda n: -int((scribble == n).sum())):
         small[(blocks == number).any(axis=(1, 3))] = number
     return small
-
-
-def _depth(inside: Bool[np.ndarray, "y x"]) -> Float[np.ndarray, "y x"]:
-    """How deep a pixel lies inside, negative outside."""
-    from scipy.ndimage import distance_transform_edt
-
-    if not inside.any():
-        return np.full(inside.shape, -float(max(inside.shape)))
-    if inside.all():
-        return np.full(inside.shape, float(max(inside.shape)))
-    return distance_transform_edt(inside) - distance_transform_edt(~inside)
 
 
 def _labelled_around(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fewmasks.config import beyond_labels
 from fewmasks.project import Project
 from fewmasks.study.plan import Plan
 
@@ -29,6 +30,8 @@ def facts(
         "seeds": f"0 to {plan.seeds - 1}, paired: one start set and recipe per seed",
         "network": f"{learn.network}, longest side {learn.size} px, from {', '.join(plan.starts)}",
         "iterations": _iterations(plan),
+        "guesses beside labels": ", ".join(f"{k}={v}" for k, v in beyond_labels(learn).items())
+        or "none",
         "batch": learn.batch,
         "uncertainty": f"{learn.members} {learn.ensemble}",
         "precision": learn.precision,

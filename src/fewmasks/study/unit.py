@@ -139,7 +139,7 @@ def _train(unit: Unit, project: Project, state: State, number: int, report: Repo
     model = fit(
         card,
         project.cache,
-        project.pool.at(state.labelled_rows),
+        project.pool.at(np.concatenate([state.labelled_rows, state.unlabelled])),
         _labels(unit, project, state),
         seed=1000 * unit.seed + number,
         start=find_start(project.folder, unit.start, config.network),
@@ -170,6 +170,7 @@ def _score(
         "items": len(state.labelled),
         "seconds": seconds,
         "iterations": model.card.iterations,
+        "guessed": model.card.guessed,
         **asdict(result),
     }
 
