@@ -40,7 +40,7 @@ def partial_loss(
     """Cross-entropy plus Dice over known pixels: the first baseline for masks and scribbles.
 
     Partial labels train a plain U-Net well (Gotkowski et al. 2024, arXiv:2403.12834). Rare classes
-    weigh more in the cross-entropy, see docs/decisions/0014. A pixel's weight says what it counts
+    weigh more in the cross-entropy, see docs/decisions/0015. A pixel's weight says what it counts
     for beside one of weight 1: of equal weights w the loss is w times as large, and a pixel of
     weight 0 is as good as unknown.
     """
