@@ -236,9 +236,19 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says():
     for seed in range(100):
         pace = fit(*annotator(12, seed, noise=0.3), PRIOR)
         to_come, seconds = annotator(20, seed + 1000, noise=0.3)
-        estimate = total(pace, to_come)
+        estimate = total(pace, to_come, is_guess=False)
         held += estimate.low <= seconds.sum() <= estimate.high
     assert held >= 88
+
+
+def test_an_interval_holds_the_truth_of_items_nobody_has_seen_too():
+    held = 0
+    for seed in range(60):
+        pace = fit(*annotator(15, seed, noise=0.3), PRIOR)
+        _, seconds = annotator(10, seed + 1000, noise=0.3)
+        estimate = total(pace, [None] * 10)
+        held += estimate.low <= seconds.sum() <= estimate.high
+    assert held >= 53
 
 
 def test_what_was_never_seen_costs_no_more_than_the_largest_seen():

@@ -59,6 +59,8 @@ class Pace:
     """Covariance of base, per_border and per_part."""
     labels: int = 0
     """How many were measured."""
+    apart: float = 0.0
+    """Standard deviation of the expected seconds of those: how far off a guessed outline may be."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ def fit(outlines: Sequence[Outline], seconds: Float[np.ndarray, " n"], prior: Pa
     return Pace(
         base, per_border, per_part, spread, Outline(border, parts),
         Outline(most_border, most_parts), doubt / np.outer(unit, unit), len(outlines),
+        float((scaled @ found).std()),
     )  # fmt: skip
 
 
@@ -177,13 +180,14 @@ def choose_kinds(
 def with_skips(pace: Pace, share: float, seconds: float) -> Pace:
     """The pace at which items are answered, when this share of them is passed over instead."""
     kept = 1.0 - share
-    apart = share * kept * (seconds_of(pace) - seconds) ** 2
+    mixed = share * kept * (seconds_of(pace) - seconds) ** 2
     return replace(
         pace,
         base=kept * pace.base + share * seconds,
         per_border=kept * pace.per_border,
         per_part=kept * pace.per_part,
-        spread=math.sqrt(kept * pace.spread**2 + apart),
+        spread=math.sqrt(kept * pace.spread**2 + mixed),
+        apart=kept * pace.apart,
     )
 
 
@@ -192,12 +196,16 @@ def seconds_of(pace: Pace, drawn: Outline | None = None) -> float:
     return float(_terms(pace, drawn) @ _coefficients(pace))
 
 
-def total(pace: Pace, drawn: Sequence[Outline | None]) -> Estimate:
-    """Expected seconds of several labels: the sum of each, with an interval for that sum."""
-    terms = sum((_terms(pace, each) for each in drawn), np.zeros(3))
+def total(pace: Pace, drawn: Sequence[Outline | None], is_guess: bool = True) -> Estimate:
+    """Expected seconds of several labels: the sum of each, with an interval for that sum.
+
+    Outlines are guesses before the labels are there: then each may be as far off as labels differ.
+    """
+    terms = sum((_terms(pace, one) for one in drawn), np.zeros(3))
     seconds = float(terms @ _coefficients(pace))
     # What is unknown of the pace is wrong for all labels alike, so it does not cancel out.
-    off = NORMAL_95 * math.sqrt(len(drawn) * pace.spread**2 + terms @ pace.doubt @ terms)
+    each = pace.spread**2 + (pace.apart**2 if is_guess else 0.0)
+    off = NORMAL_95 * math.sqrt(len(drawn) * each + terms @ pace.doubt @ terms)
     return Estimate(seconds, max(0.0, seconds - off), seconds + off)
 
 
