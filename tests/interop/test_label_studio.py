@@ -49,18 +49,17 @@ def pack(values: list[int], is_run: list[bool], width: int = 8) -> list[int]:
     """Written with blocks of any kind, as other writers may do."""
     bits = f"{len(values):032b}{width - 1:05b}" + "".join(f"{n - 1:04b}" for n in (2, 5, 9, 12))
     at = 0
-    for repeated in is_run:
+    for repeats in is_run:
         count = 1
-        if repeated:
+        if repeats:
             while at + count < len(values) and count < 32 and values[at + count] == values[at]:
                 count += 1
         else:
             count = min(3, len(values) - at)
         if at < len(values):
-            words = values[at : at + (1 if repeated else count)]
-            bits += f"{int(repeated)}01{count - 1:05b}" + "".join(
-                f"{each:0{width}b}" for each in words
-            )
+            words = values[at : at + (1 if repeats else count)]
+            bits += f"{int(repeats)}01{count - 1:05b}"
+            bits += "".join(f"{each:0{width}b}" for each in words)
         at += count
     bits += "0" * (-len(bits) % 8)
     return [int(bits[n : n + 8], 2) for n in range(0, len(bits), 8)]
