@@ -43,13 +43,14 @@ def chromium() -> str:
     """The system's Chromium, once the page is built; else why the test is left out."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        _leave_out("Chromium is not installed (looked for chromium and google-chrome)")
+        leave_out("Chromium is not installed (looked for chromium and google-chrome)")
     if not (STATIC / "index.html").is_file():
-        _leave_out("the labelling page is not built (`make ui` builds it, with Node 20 or newer)")
+        leave_out("the labelling page is not built (`make ui` builds it, with Node 20 or newer)")
     return str(found)
 
 
-def _leave_out(why: str) -> None:
+def leave_out(why: str) -> None:
+    """Skip a test, or fail where the tests of the page must run."""
     if os.environ.get("FEWMASKS_BROWSER_TESTS") == "required":
         pytest.fail(f"FEWMASKS_BROWSER_TESTS=required, but {why}")
     pytest.skip(why)
@@ -146,6 +147,34 @@ class Server:
         self.process.wait(PATIENCE)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+class Chromium:
+    """A browser in processes of its own, on a profile that outlives them."""
+
+    def __init__(self, playwright: Any, profile: Path) -> None:
+        told = profile / "DevToolsActivePort"
+        told.unlink(missing_ok=True)
+        command = [
+            chromium(), *FLAGS, "--headless=new", "--disable-breakpad", "--window-size=1280,800",
+            "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank",
+        ]  # fmt: skip
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        end = time.monotonic() + PATIENCE
+        while not told.is_file() or "\n" not in told.read_text():
+            assert time.monotonic() < end, "Chromium does not say where it listens"
+            time.sleep(0.02)
+        port = told.read_text().splitlines()[0]
+        self.browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
+        self.context = self.browser.contexts[0]
+        self.context.set_default_timeout(1000 * PATIENCE)
+
+    def kill(self) -> None:
+        """All of its processes at once; it can do nothing about it."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
 
 
 def until(page: Any, is_so: Callable[[], Any], what: str) -> None:
@@ -259,6 +288,18 @@ def draft(folder: Path, item: str) -> tuple[int, np.ndarray] | None:
         except FileNotFoundError:  # replaced between the two
             continue
     raise AssertionError(f"{item}: the file of its draft is missing")
+
+
+def saved(page: Any, folder: Path, item: str) -> None:
+    """Wait until all that is drawn is on the server's disk, and the page says so."""
+    drawn = mask_of(page)
+
+    def is_stored() -> bool:
+        found = draft(folder, item)
+        return found is not None and np.array_equal(found[1], drawn)
+
+    until(page, is_stored, "the drawing on the server's disk")
+    page.locator(".save").get_by_text("Saved", exact=True).wait_for()
 
 
 def check(folder: Path) -> None:

@@ -6,7 +6,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from playwright.sync_api import expect
 from tests.browser import made
 
 from fewmasks.project import open_project
+from fewmasks.server.auth import COOKIE
 from fewmasks.server.sessions import begin_session
 
 pytestmark = [pytest.mark.slow]
@@ -34,13 +34,16 @@ def server(project):
     serving.stop()
 
 
-def strokes(page, rng, number: int) -> None:
-    """Some whole strokes of changing classes, and one that is not over."""
+def strokes(page, rng, number: int) -> list[np.ndarray]:
+    """Some whole strokes of changing classes, and one that is not over; the mask after each."""
     height, width = made.mask_of(page).shape
+    drawn = []
     for _ in range(number):
         page.keyboard.press(str(rng.integers(1, 4)))
         made.draw(page, *rng.uniform(0.1, 0.9, (3, 2)) * (height, width))
+        drawn.append(made.mask_of(page))
     made.begin(page, *rng.uniform(0.1, 0.9, (2, 2)) * (height, width))
+    return drawn
 
 
 def keeps(folder, item, ledger) -> None:
@@ -63,18 +66,20 @@ def all_is_saved(page, folder, item) -> None:
     expect(page.locator(".save")).to_have_text("Saved")
 
 
-@pytest.mark.timeout(60 + 20 * KILLS)
-def test_the_server_is_killed(project, server, context, capsys):
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_the_server_is_killed(project, server, context, record_property):
     page, rng = context.new_page(), np.random.default_rng(0)
     made.sign_in(page, server)
     item = project.open_picks()[0].item
     made.open_item(page, item)
     ledger = made.Ledger(page)
+    unsaved = []
     for _ in range(KILLS):
         strokes(page, rng, int(rng.integers(1, STROKES)))
         page.wait_for_timeout(rng.uniform(0, 1500))  # anywhere before, in and after the saving
         server.kill()
         keeps(project.folder, item, ledger)
+        unsaved.append(page.locator(".save").text_content() != "Saved")
         page.mouse.up()  # the stroke in hand goes on without a server
         strokes(page, rng, 1)
         page.mouse.up()
@@ -85,3 +90,88 @@ def test_the_server_is_killed(project, server, context, capsys):
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("Mask saved")).to_be_visible()
     np.testing.assert_array_equal(project.label(item).mask, ledger.mask(ledger.acknowledged))
+    record_property("kills while something was unsaved", sum(unsaved))
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_the_browser_is_killed(project, server, playwright, tmp_path, record_property):
+    """What is open again is the drawing as a whole stroke left it, and none before the safe one."""
+    item, rng = project.open_picks()[0].item, np.random.default_rng(1)
+    shape = project.shape(project.pool.items[project.pool.rows([item])[0]])
+    drawn, safe, lost = [np.zeros(shape, np.uint8)], 0, []
+    for _ in range(KILLS + 1):
+        chromium = made.Chromium(playwright, tmp_path / "profile")
+        page = signed_in(chromium, project, server)
+        made.open_item(page, item)
+        found = made.mask_of(page)
+        assert where(drawn, found) >= safe
+        lost.append(len(drawn) - 1 - where(drawn, found))
+        if found.any():
+            all_is_saved(page, project.folder, item)
+        ledger = made.Ledger(page)
+        drawn = [found, *strokes(page, rng, int(rng.integers(1, STROKES)))]
+        page.wait_for_timeout(rng.uniform(0, 1500))
+        chromium.kill()
+        keeps(project.folder, item, ledger)
+        safe = where(drawn, ledger.mask(ledger.acknowledged)) if ledger.acknowledged else 0
+    record_property("whole strokes lost after each kill", lost[1:])
+
+
+def signed_in(chromium, project, server):
+    """A page of somebody who has a session: Chromium stores a new cookie half a minute late."""
+    cookie = {"name": COOKIE, "value": begin_session(project.engine, "me"), "url": server.here}
+    chromium.context.add_cookies([cookie])
+    page = chromium.context.new_page()
+    page.goto(server.here)
+    page.get_by_role("button", name="Sign out").wait_for()
+    return page
+
+
+def where(drawn, mask) -> int:
+    """The place of a mask among those that were drawn one after the other."""
+    return next(n for n, each in enumerate(drawn) if np.array_equal(each, mask))
+
+
+@pytest.mark.timeout(600 + 120 * KILLS)
+def test_the_training_is_killed(project, server, context):
+    """All its processes, or the one that trains; labelling goes on, and training again works."""
+    page, rng = context.new_page(), np.random.default_rng(2)
+    made.sign_in(page, server)
+    first, second = [pick.item for pick in project.open_picks()[:2]]
+    made.open_item(page, first)
+    strokes(page, rng, 3)
+    page.mouse.up()
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_text("Mask saved")).to_be_visible()
+    page.get_by_role("link", name="Progress").click()
+    button = page.get_by_role("button", name="Train and ask again")
+    for number in range(KILLS):
+        button.click()
+        expect(page.get_by_text("Running", exact=True)).to_be_visible()
+        page.wait_for_timeout(rng.uniform(0, 5000))
+        kill_job(project.folder, all_of_it=number % 2 == 0)
+        expect(page.get_by_text("Failed", exact=True)).to_be_visible()  # nobody loads the page
+        expect(page.locator(".job .problem")).to_be_visible()
+        made.check(project.folder)
+    made.open_item(page, second)
+    strokes(page, rng, 1)
+    page.mouse.up()
+    all_is_saved(page, project.folder, second)
+    page.get_by_role("link", name="Progress").click()
+    button.click()
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=240_000)
+    expect(page.get_by_role("row")).to_have_count(2)
+    made.check(project.folder)
+    assert len(open_project(project.folder).labels()) == 1
+
+
+def kill_job(folder, all_of_it: bool) -> None:
+    ((pid,),) = made.rows(folder, "SELECT pid FROM job ORDER BY id DESC LIMIT 1")
+    children = subprocess.run(
+        ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+    )
+    child = next(iter(children.stdout.split()), None)
+    if all_of_it or child is None:  # it has only begun
+        os.killpg(pid, signal.SIGKILL)
+    else:
+        os.kill(int(child), signal.SIGKILL)
