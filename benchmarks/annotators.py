@@ -4,6 +4,7 @@
 
 `fewmasks serve` on this computer's own address, and ten clients that each do what the page does:
 take an item, fetch it with its picture, save a drawing about once a second, hand it in after ten.
+They come one after the other in the first seconds, as people do.
 Prints the median and the 95th percentile of every kind of request; the aim is 200 ms or less for
 fetching and saving on two cores. Ends with an error when a request fails, when two people hold one
 item, or when a label is not what was drawn. Then, in Chromium where there is one, the time of a
@@ -75,6 +76,7 @@ class Annotator:
 
     def work(self, until: float) -> None:
         """Label one item after the other."""
+        time.sleep(self.random.uniform(0, DRAWINGS * BETWEEN[0]))
         while time.monotonic() < until:
             item = self.ask("queue", "GET", "queue").json()["items"]
             self.label(self.random.choice(item)["item"], until)
@@ -156,9 +158,8 @@ def drawings(side: int) -> list[np.ndarray]:
             y, x = rng.integers(radius, side - radius, 2)
             dy, dx = np.mgrid[-radius : radius + 1, -radius : radius + 1]
             inside = np.hypot(dy, dx) <= radius
-            mask[y - radius : y + radius + 1, x - radius : x + radius + 1][inside] = rng.integers(
-                1, 4
-            )
+            around = mask[y - radius : y + radius + 1, x - radius : x + radius + 1]
+            around[inside] = rng.integers(1, 4)
         found.append(mask)
     return found
 
@@ -205,7 +206,9 @@ def show(side: int, seen: Seen) -> None:
         middle, high = np.percentile(times, [50, 95])
         missed = what in ("fetch", "save") and high > AIM_MS
         note = f"   over {AIM_MS:.0f} ms" if missed else ""
-        print(f"  {what:14} {len(times):6d} times   p50 {middle:7.1f} ms   p95 {high:7.1f} ms{note}")
+        print(
+            f"  {what:14} {len(times):6d} times   p50 {middle:7.1f} ms   p95 {high:7.1f} ms{note}"
+        )
 
 
 def brush(project: Project) -> None:

@@ -261,6 +261,10 @@ class Ledger:
         if number is not None and response.ok:
             self.acknowledged = max(self.acknowledged, number)
 
+    def is_sending(self) -> bool:
+        """Whether something went out whose answer has not come."""
+        return max(self.sent, default=0) > self.acknowledged
+
     @staticmethod
     def _number(request: Any) -> int | None:
         path, _, query = request.url.partition("?")

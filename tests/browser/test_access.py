@@ -1,5 +1,6 @@
 """By keyboard, by screen reader, and with little sight: every control of every page."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def see_progress(page) -> None:
 
 
 def see_item(page) -> None:
-    page.get_by_role("button", name="Label next").click()
+    page.get_by_role("button", name=re.compile("Label next|Go on")).click()
     made.ready(page)
     made.draw(page, (60, 60), (60, 100))
     expect(page.locator(".save")).to_have_text("Saved")
