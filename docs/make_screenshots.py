@@ -29,12 +29,11 @@ from fewmasks.study.cohort import write_cohort
 FOLDER = Path(__file__).parent
 FEWMASKS = (sys.executable, "-c", "from fewmasks.cli.main import main; main()")
 PATIENTS, TRAININGS, LIMIT = 8, 2, 6
-SETTINGS = '[learn]\nsize = 64\niterations = 150\ndevice = "cpu"\n'
+SETTINGS = '[learn]\nsize = 64\niterations = 30\nbatch = 4\nprecision = "fp32"\ndevice = "cpu"\n'
 VIEW = {"width": 1280, "height": 772}
 SCHEMES = ("light", "dark")
-KEPT = {("queue", "dark"), ("label", "light"), ("scribble", "dark"), ("progress", "light")}
-COLOURS = 128
-"""Entries of a picture's palette, to keep the file small."""
+KEPT = {("queue", "dark"), ("label", "light"), ("scribble", "dark")}
+WIDTH = 960
 
 
 def trained(folder: Path) -> Project:
@@ -64,6 +63,9 @@ def fewmasks(*words: object) -> None:
 def queue(page: Any) -> None:
     go(page, "queue")
     page.get_by_text("Taken by bert").wait_for()
+    blank = "all => all.filter(each => each.width === 300 && each.height === 150).length"
+    while page.locator(".thumbnail canvas").evaluate_all(blank):
+        page.wait_for_timeout(50)
 
 
 def label(page: Any) -> None:
@@ -81,7 +83,7 @@ def scribble(page: Any) -> None:
     page.get_by_role("button", name="Scribble", exact=True).click()
     for key, at in (("n", 0.08), ("1", 0.3), ("2", 0.45), ("3", 0.6)):
         page.keyboard.press(key)
-        draw(page, (0.4, at), (0.5, at + 0.03), (0.6, at))
+        draw(page, (0.5, at), (0.55, at + 0.03), (0.6, at))
     saved(page)
 
 
@@ -119,9 +121,13 @@ def go(page: Any, name: str) -> None:
 
 def opened(page: Any) -> None:
     go(page, "queue")
-    page.get_by_role("listitem").first.get_by_role("link").click()
+    page.get_by_role("listitem").last.get_by_role("link").click()
+    page.locator(".canvas:not(.is-locked) .editor-overlay").wait_for()
     while not page.evaluate("window.fewmasksEditor?.state().isLocked === false"):
         page.wait_for_timeout(50)
+    dismiss = page.locator(".banners").get_by_role("button", name="Dismiss")
+    if dismiss.is_visible():
+        dismiss.click()
 
 
 def draw(page: Any, *points: tuple[float, float]) -> None:
@@ -144,9 +150,10 @@ def saved(page: Any) -> None:
 
 
 def store(picture: bytes, path: Path) -> None:
-    """With a palette, which nobody sees in a page of few colours."""
-    image = Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS, dither=0)
-    image.save(path, optimize=True)
+    """As wide as the pages of the documentation, with a palette; few pages have more colours."""
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    image = image.resize((WIDTH, WIDTH * image.height // image.width), Image.Resampling.LANCZOS)
+    image.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -200,6 +200,7 @@ def ready(page: Any, item: str | None = None) -> None:
     """Wait until an item can be drawn on."""
     if item is not None:
         page.get_by_role("heading", name=f"Label {item}", exact=True).wait_for(state="attached")
+    page.locator(".canvas:not(.is-locked) .editor-overlay").wait_for()
     # Not by the page's own waiting, which its content policy forbids.
     is_open = "window.fewmasksEditor?.state().isLocked === false"
     until(page, lambda: page.evaluate(is_open), "an item that can be drawn on")

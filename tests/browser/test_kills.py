@@ -187,7 +187,7 @@ def test_the_training_is_killed(project, server, context):
     all_is_saved(page, project.folder, second)
     page.get_by_role("link", name="Progress").click()
     button.click()
-    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Finished", exact=True)).to_be_visible(timeout=480_000)
     expect(page.get_by_role("row")).to_have_count(2)
     made.check(project.folder)
     assert len(open_project(project.folder).labels()) == 1

@@ -1,4 +1,4 @@
-"""What the tests in a browser need: a lock for every computer, and a word where something misses."""
+"""What the tests in a browser need: a lock for every computer, and a word where one is missing."""
 
 import json
 from pathlib import Path

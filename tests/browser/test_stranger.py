@@ -11,7 +11,7 @@ from tests.browser import made
 from fewmasks.project import open_project
 from fewmasks.types import UNKNOWN
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 STROKES = {
     "n": (0, ((0.15, 0.2), (0.15, 0.8))),
@@ -168,7 +168,7 @@ def trains(page, times: int) -> None:
     page.get_by_role("link", name="Progress").click()
     page.get_by_role("button", name="Train and ask again").click()
     expect(page.get_by_text("Running")).to_be_visible()
-    expect(page.get_by_text("Finished")).to_be_visible(timeout=240_000)
+    expect(page.get_by_text("Finished")).to_be_visible(timeout=480_000)
     expect(page.get_by_role("row")).to_have_count(times + 1)
     score = page.get_by_role("row").nth(1).get_by_role("cell").nth(3)
     expect(score).to_have_text(re.compile(r"^0\.\d+$"))
