@@ -137,14 +137,15 @@ def made(folder: Path, side: int) -> Project:
         (folder / "images" / f"p{number:02d}.png").write_bytes(pixels)
     given = Import(images=(folder / "images",), classes=("background", "a", "b", "c"))
     project = create(folder / "project", given)
-    asked = [item.id for item in project.pool.items if item.id not in test_ids(project)]
-    picks = tuple(Pick(item, "asked by the benchmark") for item in asked)
+    picks = tuple(Pick(item, "asked by the benchmark") for item in asked(project))
     project.add_round(Round(0, "random", 0, picks))
     return project
 
 
-def test_ids(project: Project) -> set[str]:
-    return set(project.pool.ids(project.test))
+def asked(project: Project) -> list[str]:
+    """The items of the training side."""
+    test = set(project.pool.ids(project.test))
+    return [item.id for item in project.pool.items if item.id not in test]
 
 
 def drawings(side: int) -> list[np.ndarray]:
@@ -170,8 +171,10 @@ def served(project: Project) -> Iterator[str]:
     command = [*FEWMASKS, "serve", str(project.folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.terminate()
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
 
 
 def annotate(project: Project, side: int, seconds: float) -> Seen:
@@ -224,7 +227,8 @@ def brush(project: Project) -> None:
         page = running.new_page(viewport={"width": 1280, "height": 800})
         cookie = {"name": COOKIE, "value": begin_session(project.engine, "person0"), "url": here}
         page.context.add_cookies([cookie])
-        page.goto(f"{here}#/item/{project.open_picks()[0].item}")
+        page.goto(f"{here}#/item/{asked(project)[0]}")
+        page.locator(".canvas:not(.is-locked) .editor-overlay").wait_for()
         while not page.evaluate("window.fewmasksEditor?.state().isLocked === false"):
             page.wait_for_timeout(50)
         times = moves(page)

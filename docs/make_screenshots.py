@@ -194,8 +194,10 @@ def main() -> None:
         command = [*FEWMASKS, "serve", str(project.folder), "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
-            shoot(project, server.stdout.readline().strip(), wanted)
-            server.terminate()
+            try:
+                shoot(project, server.stdout.readline().strip(), wanted)
+            finally:
+                server.terminate()
 
 
 if __name__ == "__main__":

@@ -199,12 +199,15 @@ class Project:
 
     # Labels.
 
-    def add_labels(self, labels: Sequence[Label], round: int | None = None) -> None:
+    def add_labels(
+        self, labels: Sequence[Label], round: int | None = None, is_new: bool = False
+    ) -> None:
         """Store labels: first every mask file, then all rows in one transaction.
 
         A killed call leaves either all of its labels or none. The newest label of an item holds,
         older ones stay as history; an annotator who repeats an answer (as after a lost
-        connection) changes nothing.
+        connection) changes nothing, unless `is_new` says that it is no repetition: somebody
+        else's answer was seen and is replaced.
         """
         from fewmasks.io.masks import write_mask
 
@@ -226,7 +229,7 @@ class Project:
                     "round": round,
                     "file": file,
                 }
-                if not _is_repeated(connection, given):
+                if is_new or not _is_repeated(connection, given):
                     connection.execute(schema.label.insert(), {**given, "created": _now()})
 
     def labels(self) -> list[LabelRecord]:

@@ -35,7 +35,7 @@ def hand_in(project: Project, row: int, by: str, said: Drawn, base: int) -> int:
         answer = Label(item.id, said.kind, read(project, drawn), said.seconds, by)
         if newest != base and not _is_stored(project, answer):
             raise _overtaken(project, item.id, newest)
-        project.add_labels([answer], round)
+        project.add_labels([answer], round, is_new=newest == base)
         revision = _mark(project, row, by, said.sequence)
     assert drawn.file is not None
     (project.folder / drawn.file).unlink(missing_ok=True)
