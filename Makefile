@@ -7,6 +7,11 @@ BIN := .venv/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal \
   --jaxtyping-packages=fewmasks,beartype.beartype
 
+# The labelling page as it is served, and what it is built from.
+PAGE := src/fewmasks/server/static/index.html
+PAGE_SOURCES := ui/index.html ui/vite.config.ts ui/tsconfig.json $(wildcard ui/public/*) \
+  $(filter-out %.test.ts %.test.tsx %.bench.ts,$(wildcard ui/src/*.ts* ui/src/*/*.* ui/src/*/*/*.*))
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test test-fast check docs bench ui ui-test serve clean
@@ -18,9 +23,10 @@ demo: .venv/.ok  ## the whole loop on data that needs no download; writes demo/r
 	$(BIN)/fewmasks demo
 
 test: .venv/.ok  ## all tests
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory ui-test $(PAGE); else \
+	  echo "make: npm is not there, so the labelling page's own code is not tested, nor the page" \
+	    "built for the tests in a browser" >&2; fi
 	$(PYTEST) --durations 10
-	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory ui-test; else \
-	  echo "make: npm is not there, so the tests of the labelling page's own code were left out" >&2; fi
 
 test-fast: .venv/.ok  ## the tests of a minute: without those marked slow or real
 	$(PYTEST) -m "not slow and not real"
@@ -43,11 +49,13 @@ ui-test: ui/node_modules/.ok  ## types, lint and tests of the labelling page's o
 	npm --prefix ui run --silent check
 	npm --prefix ui run --silent test
 
-ui: ui/node_modules/.ok  ## build the labelling page (needs Node 20 or newer)
+ui: $(PAGE)  ## build the labelling page (needs Node 20 or newer)
+
+$(PAGE): ui/node_modules/.ok $(PAGE_SOURCES)
 	npm --prefix ui run build --silent
 
 serve: .venv/.ok  ## label in the browser: make serve PROJECT=folder (default: the demo's)
-	@test -f src/fewmasks/server/static/index.html || $(MAKE) --no-print-directory ui
+	@test -f $(PAGE) || $(MAKE) --no-print-directory ui
 	$(BIN)/fewmasks serve $(or $(PROJECT),demo/project)
 
 clean:  ## remove caches and built files; keeps .venv/ and demo/
@@ -71,5 +79,5 @@ ui/node_modules/.ok: ui/package.json ui/package-lock.json
 	@command -v npm > /dev/null || { \
 	  echo "make: the labelling page needs Node 20 or newer to be built, and npm is not there; install Node" >&2; \
 	  exit 1; }
-	npm --prefix ui install --silent --no-audit --no-fund
+	npm --prefix ui ci --silent --no-audit --no-fund
 	@touch $@

@@ -99,6 +99,16 @@ def test_an_answer_that_another_one_overtook_is_refused(accounts, two):
     np.testing.assert_array_equal(accounts.label("p0").mask, ONE)
 
 
+def test_the_same_answer_again_over_somebody_else_s_holds(accounts, two):
+    ann, bob = two
+    ann.label("p0", ONE)
+    bob.label("p0", TWO)
+    revision = ann.label("p0", ONE, sequence=2).json()["revision"]
+    np.testing.assert_array_equal(accounts.label("p0").mask, ONE)
+    assert ann.get("items/p0").json()["label"]["revision"] == revision
+    assert ann.get("items/p0").json()["label"]["by"] == "ann"
+
+
 def test_a_label_from_the_command_line_is_not_overwritten_either(accounts, two):
     ann, _ = two
     ann.take("p0")

@@ -57,7 +57,7 @@ def test_the_project_says_what_is_labelled(project):
     told = made.page(project).get("project").json()
     assert told["name"] == "project"
     assert told["classes"] == [
-        {"number": 0, "name": "background", "colour": "#000000", "key": None},
+        {"number": 0, "name": "background", "colour": "#8d99a6", "key": None},
         {"number": 1, "name": "cell", "colour": "#e69f00", "key": "1"},
     ]
     assert (told["background"], told["unknown"]) == (0, 255)

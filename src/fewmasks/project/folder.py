@@ -201,13 +201,19 @@ class Project:
     # Labels.
 
     def add_labels(
-        self, labels: Sequence[Label], round: int | None = None, reading: int = FIRST
+        self,
+        labels: Sequence[Label],
+        round: int | None = None,
+        reading: int = FIRST,
+        is_new: bool = False,
     ) -> None:
         """Store labels: first every mask file, then all rows in one transaction.
 
         A killed call leaves either all of its labels or none. The newest label of an item holds,
         older ones stay as history; an annotator who repeats an answer (as after a lost
-        connection) changes nothing. A second `reading` never holds: it is there to be compared.
+        connection) changes nothing, unless `is_new` says that it is no repetition: somebody
+        else's answer was seen and is replaced. A second `reading` never holds: it is there to be
+        compared.
         """
         from fewmasks.io.masks import write_mask
 
@@ -230,7 +236,7 @@ class Project:
                     "file": file,
                     "reading": reading,
                 }
-                if not _is_repeated(connection, given):
+                if is_new or not _is_repeated(connection, given):
                     connection.execute(schema.label.insert(), {**given, "created": _now()})
 
     def labels(self) -> list[LabelRecord]:

@@ -52,7 +52,7 @@ def _store(project: Project, row: int, answer: Label, base: int) -> None:
         newest, round = revision_of(connection, row, reading), _round_of(connection, row)
     if newest != base:
         raise _overtaken(project, answer.item, newest)
-    project.add_labels([answer], round, reading)
+    project.add_labels([answer], round, reading, is_new=True)
 
 
 def _mark(project: Project, row: int, by: str, sequence: int) -> int:

@@ -25,10 +25,10 @@ def picture_png(pixels: UInt[np.ndarray, "y x channel"]) -> bytes:
     rows = pixels.astype(pixels.dtype.newbyteorder(">"), order="C").view(np.uint8)
     rows = rows.reshape(height, -1)
     step = pixels.itemsize * channels
-    filtered = rows.copy()
-    filtered[:, step:] -= rows[:, :-step]  # modulo 256, as the format has it
+    lines = _lines(rows, FROM_THE_LEFT)
+    np.subtract(rows[:, step:], rows[:, :-step], out=lines[:, 1 + step :])  # modulo 256, as it says
     header = _header(height, width, 8 * pixels.itemsize, COLOUR if channels == 3 else GREY)
-    return SIGNATURE + header + _data(filtered, FROM_THE_LEFT) + _chunk(b"IEND", b"")
+    return SIGNATURE + header + _data(lines) + _chunk(b"IEND", b"")
 
 
 def indexed_png(mask: UInt8[np.ndarray, "y x"]) -> bytes:
@@ -36,17 +36,22 @@ def indexed_png(mask: UInt8[np.ndarray, "y x"]) -> bytes:
     colours = bytes(level for colour in colour_table() for level in colour)
     height, width = mask.shape
     header = _header(height, width, 8, INDEXED) + _chunk(b"PLTE", colours)
-    return SIGNATURE + header + _data(mask, AS_IT_IS) + _chunk(b"IEND", b"")
+    return SIGNATURE + header + _data(_lines(mask, AS_IT_IS)) + _chunk(b"IEND", b"")
 
 
 def _header(height: int, width: int, bits: int, kind: int) -> bytes:
     return _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
 
 
-def _data(rows: UInt8[np.ndarray, "y b"], filter_: int) -> bytes:
+def _lines(rows: UInt8[np.ndarray, "y b"], filter_: int) -> UInt8[np.ndarray, "y line"]:
+    """The number of the filter before each row."""
     lines = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
     lines[:, 0] = filter_
     lines[:, 1:] = rows
+    return lines
+
+
+def _data(lines: UInt8[np.ndarray, "y line"]) -> bytes:
     return _chunk(b"IDAT", isal_zlib.compress(lines.data, 1))
 
 

@@ -30,6 +30,7 @@ from fewmasks.server.pictures import scale_of, window_of
 from fewmasks.types import UNKNOWN
 
 PREDICTIONS = "predictions"
+SEEN_FOR_BLACK = "#8d99a6"
 
 
 def project_view(project: Project) -> ProjectView:
@@ -112,11 +113,17 @@ def _classes(project: Project) -> list[ClassView]:
         ClassView(
             number=number,
             name=name,
-            colour="#{:02x}{:02x}{:02x}".format(*colour_table()[number]),
+            colour=_colour(number),
             key=str(keys[number]) if keys.get(number, 10) <= 9 else None,
         )
         for number, name in enumerate(project.classes)
     ]
+
+
+def _colour(number: int) -> str:
+    """As in the files, but nobody would see black strokes on a dark image."""
+    colour = "#{:02x}{:02x}{:02x}".format(*colour_table()[number])
+    return SEEN_FOR_BLACK if colour == "#000000" else colour
 
 
 def _told(connection: Connection, row: int, by: str) -> dict[str, Any]:

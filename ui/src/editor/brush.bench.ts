@@ -2,7 +2,7 @@ import { bench, describe } from 'vitest'
 import { makePalette, maskPixels } from './colours'
 import { blankMask, drawSegment } from './mask'
 
-/** The part of a brush move that needs no canvas; ui/mock/bench.py measures all of it in Chromium. */
+/** The part of a brush move that needs no canvas; benchmarks/annotators.py measures all of it in Chromium. */
 describe('a brush move of 12 pixels on 2048 x 2048', () => {
   const mask = blankMask(2048, 2048, 255)
   const palette = makePalette({ colours: new Map([[1, '#ff0000']]), opacity: 0.5, clear: [255] })

@@ -183,6 +183,7 @@ export function makeEditor(host: HTMLElement, events: Events = {}): Editor {
   }
 
   const size = () => state.sizes[state.kind]
+  const blankOf = (kind: Kind) => (kind === 'mask' ? (opened?.background ?? UNKNOWN) : UNKNOWN)
   const canDraw = () => !state.isLocked && !state.isPeeking && picture !== null
 
   // Painting happens once a frame, whatever came in meanwhile.
@@ -551,12 +552,13 @@ export function makeEditor(host: HTMLElement, events: Events = {}): Editor {
       }
       update(change)
       if (isOther) {
-        const blank = change.kind === 'mask' ? (opened?.background ?? UNKNOWN) : UNKNOWN
+        const [was, blank] = [blankOf(before.kind), blankOf(state.kind)]
         update({ erased: blank })
-        // Nothing drawn yet: what is blank in one kind is blank in the other.
-        if (state.changes === 0 && isUniform(mask.data)) {
+        // Nothing is drawn, perhaps no longer: what is blank in one kind is blank in the other.
+        if (was !== blank && mask.data.every((value) => value === was)) {
           mask.data.fill(blank)
           history.reset()
+          if (state.changes > 0) changed()
         }
         showMask()
       }
@@ -656,5 +658,3 @@ function predictionColours(opened: Opened | null): ReadonlyMap<number, string> {
   if (opened?.background != null) colours.delete(opened.background)
   return colours
 }
-
-const isUniform = (values: Uint8Array): boolean => values.every((value) => value === values[0])
