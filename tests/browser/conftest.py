@@ -14,8 +14,9 @@ from fewmasks.project import Project
 def playwright() -> Iterator[Any]:
     """Not for longer than a file: its event loop would be in the way of other tests'."""
     made.chromium()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * made.PATIENCE)
     with sync_playwright() as running:
         yield running
 

@@ -111,7 +111,7 @@ def test_a_second_person_is_told_who_is_at_it(project, browser, item):
         made.draw(anna, *LINE)
         made.saved(anna, project.folder, item)
         bert.goto(f"{server.here}#/queue")
-        expect(bert.get_by_text("Taken by anna")).to_be_visible(timeout=20_000)
+        expect(bert.get_by_text("Taken by anna")).to_be_visible()
         bert.goto(f"{server.here}#/item/{item}")
         expect(bert.get_by_text("anna is labelling this item now")).to_be_visible()
         assert not made.mask_of(bert).any()

@@ -79,6 +79,9 @@ def wanting(connection: Connection) -> dict[int, str]:
 
 def reading_for(connection: Connection, row: int, by: str) -> int:
     """Which reading of an item this person gives: the second is never the first one's own."""
+    asked = select(pick.c.item_row).where(pick.c.item_row == row, pick.c.readings >= SECOND)
+    if connection.scalar(asked.limit(1)) is None:  # as of most items, and soon found out
+        return FIRST
     first = wanting(connection).get(row)
     return FIRST if first is None or first == by else SECOND
 
