@@ -190,18 +190,18 @@ class Config(Section):
     cost: CostConfig = CostConfig()
     stop: StopConfig = StopConfig()
 
-    def with_settings(self, settings: list[str]) -> "Config":
-        """This configuration with `section.key=value` settings applied."""
+    def with_settings(self, settings: list[str], where: str = "--set") -> "Config":
+        """This configuration with `section.key=value` settings applied, which stand at `where`."""
         tree = self.model_dump()
         for setting in settings:
             dotted, equals, value = setting.partition("=")
             section, dot, key = dotted.strip().partition(".")
             if not equals or not dot:
                 raise ConfigError(
-                    f"--set {setting}: not of the form section.key=value; such as learn.size=256"
+                    f"{where} {setting}: not of the form section.key=value; such as learn.size=256"
                 )
             tree.setdefault(section, {})[key] = _value(value.strip())
-        return parse_config(tree, where="--set")
+        return parse_config(tree, where=where)
 
 
 def _value(text: str) -> Any:

@@ -109,7 +109,10 @@ def test_an_arm_may_be_added_and_a_changed_one_is_refused(done):
 def test_mistakes_are_named_before_anything_runs(done):
     path = done / "study.toml"
     for change, words in (
-        (("learn.iterations=4", "learn.itertions=4"), "did you mean 'iterations'"),
+        (
+            ("learn.iterations=4", "learn.itertions=4"),
+            "settings of task 'pictures', arm 'long': .*did you mean 'iterations'",
+        ),
         (("limit = 2", "limit = 99"), "--limit: 99 items a round"),
         (('["random"]', '["randum"]'), "no strategy 'randum'"),
     ):

@@ -97,6 +97,7 @@ def _project(task: TaskSection, beside: Path, out: Path, report: Report) -> Proj
 
 def _plan(study: Study, task: TaskSection, arm: ArmSection, project: Project) -> Plan:
     settings = [*study.settings, *task.settings, *arm.settings]
+    where = f"settings of task {task.name!r}, arm {arm.name!r}"
     return Plan(
         strategies=tuple(arm.strategies or study.strategies),
         rounds=task.rounds or study.rounds,
@@ -104,7 +105,7 @@ def _plan(study: Study, task: TaskSection, arm: ArmSection, project: Project) ->
         seeds=study.seeds,
         annotations=tuple(arm.annotations or study.annotations),
         starts=tuple(arm.starts or study.starts),
-        config=project.config.with_settings(settings),
+        config=project.config.with_settings(settings, where),
     )
 
 
