@@ -68,7 +68,9 @@ clean:  ## remove caches and built files; keeps .venv/ and demo/
 	  exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,dev]'
-	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target .venv/clients -r tests/clients.txt
+	@# Afresh: over an older copy pip puts one half of that package in the place of the other.
+	rm -rf .venv/clients
+	$(BIN)/python -m pip install -qq --no-deps --target .venv/clients -r tests/clients.txt
 	@touch $@
 
 .venv/.bench: .venv/.ok

@@ -224,7 +224,9 @@ def test_the_round_as_json(tmp_path, capsys):
     assert status == 0
     found = json.loads(out)
     assert (found["round"], found["strategy"]) == (0, "random")
-    assert [set(pick) for pick in found["picks"]] == [{"item", "reason", "audit"}] * 2
+    assert [set(pick) for pick in found["picks"]] == [
+        {"item", "reason", "audit", "control", "readings"}
+    ] * 2
     assert "this first round is random" in err
 
 

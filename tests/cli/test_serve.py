@@ -122,7 +122,7 @@ tab = made.page(project)
 tab.label("p0", projects.mask_of())
 for path in ("project", "queue", "items/p0", "items/p0/image.png", "dashboard", "jobs/current"):
     assert tab.get(path).is_success, path
-print(*sorted({{"torch", "monai", "scipy", "skimage", "pandas"}} & set(sys.modules)))
+print(*sorted({{"torch", "monai", "skimage", "pandas"}} & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

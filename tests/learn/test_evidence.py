@@ -26,6 +26,7 @@ from fewmasks.nn.graph import HIDDEN
 from fewmasks.nn.segmenter import UNET_CHANNELS
 from fewmasks.nn.uncertainty import SCORES
 from fewmasks.query import score as reference
+from fewmasks.query.strategies import STRATEGIES
 from fewmasks.types import UNKNOWN, Item, Label
 
 pytestmark = pytest.mark.slow
@@ -279,6 +280,27 @@ def test_cells_are_known_where_a_label_says_anything(plain, pool):
     assert np.flatnonzero(found[9]).tolist() == [3 * 32 + 4, 31 * 32]
     height, width = SHAPES[2 % 3]
     assert found[2].sum() == height * width  # all of the picture, none of its padding
+
+
+@pytest.mark.usefixtures("hasty")
+def test_of_colour_pictures_every_channel_of_a_cell_is_known_alike(tmp_path):
+    colour = made.pool(tmp_path, n=N, shapes=SHAPES, channels=3)
+    cache, items, labels = colour
+    card = prepare(cache, items, made.CLASSES, quick(members=1))
+    model = fit(card, cache, items[:4], labels[:4], seed=5)
+    found = learnt(model, colour, LEARNT)
+    known = found["known_pixels"].reshape(N, 3, -1)
+    assert known[LABELLED].any()
+    assert (known == known[:, :1]).all()
+    evidence = {
+        **everything(model, colour), **found, "unlabelled": UNLABELLED, "labelled": LABELLED,
+        "limit": 2, "progress": 0.5, "rng": np.random.default_rng(0),
+        "uncertainty": np.ones(N),
+    }  # fmt: skip
+    asked = [name for name, each in STRATEGIES.items() if set(each.needs) <= set(evidence)]
+    assert len(asked) > 20
+    for name in asked:
+        STRATEGIES[name](evidence)  # it refuses picks that it must not make
 
 
 @pytest.mark.usefixtures("hasty")

@@ -153,7 +153,9 @@ def test_starts_and_annotations_are_crossed_and_share_the_start_set(project, tmp
     first = picks[picks["round"] == 0].groupby(["start", "annotation"])["item"].apply(tuple)
     assert first.nunique() == 1
     assert "pre-training with byol" in heard
-    assert any(what.startswith("seed 0, random, from byol, scribbles: round 1") for what in heard)
+    assert any(
+        what.startswith("seed 0, random, from byol, with scribble: round 1") for what in heard
+    )
     weights = project.folder / "starts" / "byol.safetensors"
     before = weights.read_bytes()
     weights.write_bytes(before[:-4] + b"\0\0\0\1")

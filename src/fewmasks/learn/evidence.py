@@ -115,7 +115,8 @@ def learn(
             model, labelled, known.labels(), unlabelled, seed, partial(report, "learning errors")
         )
     if "known_pixels" in wanted:
-        tables["known_pixels"] = np.zeros((n, THUMBNAILS["thumbnail_32"] ** 2), dtype=bool)
+        width = model.card.channels * THUMBNAILS["thumbnail_32"] ** 2
+        tables["known_pixels"] = np.zeros((n, width), dtype=bool)
         for row, label in zip(known.labelled, known.labels(), strict=True):
             assert label.item == items[row].id, (label.item, items[row].id)
             tables["known_pixels"][row] = _known_pixels(model, label)
@@ -146,11 +147,11 @@ def _graph_features(
 
 
 def _known_pixels(model: Model, label: Label) -> Bool[np.ndarray, " p"]:
-    """Cells of the larger thumbnail in which the label says something about any pixel."""
+    """Cells of the larger thumbnail, of each channel, where the label says something of a pixel."""
     framed = mask_to_frame(label.mask, model.card.frame, model.card.config.size)
     share = (framed != UNKNOWN).float()[None]
     cells = functional.adaptive_max_pool2d(share, THUMBNAILS["thumbnail_32"])
-    return cells.flatten().numpy() > 0
+    return np.tile(cells.flatten().numpy() > 0, model.card.channels)
 
 
 @dataclass(frozen=True)
