@@ -73,6 +73,9 @@ class LearnConfig(Section):
     members: int = Field(3, ge=1)
     """Size of the ensemble that judges uncertainty."""
     ensemble: Literal["snapshots", "bootstrap", "dropout"] = "snapshots"
+    embedding_layer: str = "deepest"
+    """What the model's own embedding is the mean of: the `deepest` maps of the encoder, the `last`
+    ones before the classes, or those of a module by its name, such as down_2."""
     precision: Precision = "auto"
     device: str = "auto"
     """auto, cpu or cuda; with `devices` above 1, DistributedDataParallel."""

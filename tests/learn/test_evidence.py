@@ -1,11 +1,14 @@
 """Evidence of an item depends on that item and the model, and leaves the model as it was."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tests.learn import made
 from tests.learn.made import quick
 
+from fewmasks.errors import ConfigError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn import deal, vaal
 from fewmasks.learn.core_gcn import graph_embedding
@@ -280,6 +283,34 @@ def test_cells_are_known_where_a_label_says_anything(plain, pool):
     assert np.flatnonzero(found[9]).tolist() == [3 * 32 + 4, 31 * 32]
     height, width = SHAPES[2 % 3]
     assert found[2].sum() == height * width  # all of the picture, none of its padding
+
+
+def looking_at(model: Model, layer: str) -> Model:
+    config = model.card.config.model_copy(update={"embedding_layer": layer})
+    return replace(model, card=replace(model.card, config=config))
+
+
+@pytest.mark.parametrize(
+    ("layer", "width"),
+    [("deepest", UNET_CHANNELS[4]), ("down_2", 32), ("upcat_1", 16), ("last", 16)],
+)
+def test_the_embedding_is_the_mean_of_the_layer_that_is_asked_for(layer, width, plain, pool):
+    cache, items, _ = pool
+    frames = frames_of(plain, cache, items[:3])
+    seen: list[torch.Tensor] = []
+    module = plain.network.get_submodule({"deepest": "down_4", "last": "upcat_1"}.get(layer, layer))
+    handle = module.register_forward_hook(lambda _m, _given, output: seen.append(output))
+    forward(plain, plain.network, frames.batch(range(3)))
+    handle.remove()
+    found = gather(looking_at(plain, layer), cache, items, np.arange(3), ["embedding"])["embedding"]
+    assert found.shape == (N, width)
+    expected = seen[0].float().mean(dim=(2, 3)).detach().numpy()
+    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+
+
+def test_a_layer_that_is_not_there_is_named(plain, pool):
+    with pytest.raises(ConfigError, match=r"no 'down_9'; did you mean 'down_\d'"):
+        gather(looking_at(plain, "down_9"), pool[0], pool[1], np.arange(2), ["embedding"])
 
 
 @pytest.mark.usefixtures("hasty")

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fewmasks.errors import ConfigError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.core_gcn import graph_embedding
 from fewmasks.learn.data import Frames, mask_to_frame
@@ -19,7 +20,7 @@ from fewmasks.learn.model import Model, seeded, state_on
 from fewmasks.learn.predict import BATCH, forward, frames_of
 from fewmasks.learn.vaal import novelty
 from fewmasks.nn.gradients import badge_factors, image_gradient, pixel_gradient
-from fewmasks.nn.segmenter import bottleneck_of, head_of
+from fewmasks.nn.segmenter import LAST, head_of, layer_of
 from fewmasks.nn.uncertainty import SCORES, uncertainty
 from fewmasks.types import UNKNOWN, Item, Label, Rows
 
@@ -187,17 +188,27 @@ def _batch_evidence(
     valid = frames.valid(range(len(frames.items))).to(model.device)
     logits = _dissenting(model, judges, pixels, seed) if scores else []
     if "embedding" in wanted or gradients or (scores and judges.has_network):
-        deep, last = bottleneck_of(model.network), head_of(model.network)
-        with kept_output(deep) as encoded, kept_input(last) as decoded:
+        layer, last = model.card.config.embedding_layer, head_of(model.network)
+        looked_at = last if layer == LAST else layer_of(model.network, layer)
+        with kept_output(looked_at) as put_out, kept_input(last) as decoded:
             main = forward(model, model.network, pixels)
         logits = [*logits, main] if judges.has_network else logits
         if "embedding" in wanted:
-            yield "embedding", encoded[0].float().mean(dim=(2, 3)).cpu().numpy()
+            yield "embedding", _means(decoded[0] if layer == LAST else put_out[0], layer)
         for name, values in _gradients(last, decoded[0], main, valid, gradients):
             yield name, values.cpu().numpy().astype(np.float64)
     if scores:
         for name, values in uncertainty(logits, valid, scores).items():
             yield name, values.cpu().numpy().astype(np.float64)
+
+
+def _means(maps: object, layer: str) -> Float[np.ndarray, "b d"]:
+    """The mean of each map of a layer."""
+    if not isinstance(maps, Tensor) or maps.ndim != 4:
+        raise ConfigError(
+            f"learn.embedding_layer: {layer!r} puts out no single stack of maps; name a part"
+        )
+    return maps.float().mean(dim=(2, 3)).cpu().numpy()
 
 
 def _gradients(

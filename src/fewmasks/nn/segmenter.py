@@ -1,5 +1,6 @@
 """The segmentation networks: MONAI's U-Nets with the parts named that other modules look at."""
 
+import difflib
 from collections.abc import Sequence
 
 from jaxtyping import Float
@@ -8,8 +9,11 @@ from monai.networks.nets.flexible_unet import FlexibleUNet
 from torch import Tensor, nn
 
 from fewmasks.config import Network
+from fewmasks.errors import ConfigError
 from fewmasks.nn import encoders  # noqa: F401  (registers the ResNets with MONAI)
 
+DEEPEST, LAST = "deepest", "last"
+"""Maps at the end of the encoder, and those that the last convolution sees."""
 UNET_CHANNELS = (16, 16, 32, 64, 128, 16)
 STRIDES: dict[Network, int] = {"unet": 16, "resnet18": 32, "resnet34": 32, "resnet50": 32}
 """Height and width of an input are multiples of this; no other size fits the decoder."""
@@ -59,6 +63,20 @@ def head_of(network: nn.Module) -> nn.Conv2d:
 def bottleneck_of(network: nn.Module) -> nn.Module:
     """The module whose output is the deepest feature map of the encoder."""
     name = "down_4" if isinstance(network, BasicUNet) else "encoder.layer4"
+    return network.get_submodule(name)
+
+
+def layer_of(network: nn.Module, name: str) -> nn.Module:
+    """The module that puts out these maps: `deepest`, or a module of the network by its name."""
+    if name == DEEPEST:
+        return bottleneck_of(network)
+    known = [each for each, module in network.named_modules() if each and each.count(".") < 2]
+    if name not in dict(network.named_modules()) or not name:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5) or known[:1]
+        raise ConfigError(
+            f"learn.embedding_layer: the network has no {name!r}; did you mean {near[0]!r}, "
+            f"or {DEEPEST}, or {LAST}?"
+        )
     return network.get_submodule(name)
 
 
