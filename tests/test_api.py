@@ -60,6 +60,7 @@ def test_a_mistake_is_an_error_of_ours(tmp_path):
         fm.open(tmp_path)
 
 
+@pytest.mark.slow
 def test_people_go_on_round_by_round(tmp_path):
     project = made.pictures(tmp_path)
     project.config = fm.Config().with_settings(made.FAST)

@@ -102,6 +102,7 @@ def test_every_part_has_its_layer():
     assert {part for part in parts if f"fewmasks.{part}" not in text} == set()
 
 
+@pytest.mark.slow
 def test_the_light_half_leaves_the_heavy_libraries_alone():
     """Importing any of it in one fresh process loads none of them."""
     program = f"""
@@ -189,6 +190,7 @@ def test_no_failure_is_swallowed():
     assert swallowing == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", OPTIONAL)
 def test_an_optional_library_is_imported_in_one_function_of_one_file(library: str):
     found = [

@@ -93,6 +93,7 @@ def test_the_command_reference_is_what_the_commands_say():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_description_of_the_server_is_what_it_says():
     """The types of the page are made from it; `npm run check` says whether they are current."""
     command = [sys.executable, str(DOCS / "make_openapi.py"), "--check"]

@@ -89,6 +89,7 @@ def test_unknown_pixels_never_count(pair):
     assert confusion(pred, truth, N).sum() == (truth != UNKNOWN).sum()
 
 
+@pytest.mark.slow
 @given(mask_pairs())
 def test_a_perfect_prediction_scores_one_and_zero(pair):
     pred, truth = pair

@@ -115,6 +115,7 @@ def test_a_mistake_is_one_line_and_status_two(words, expected, standing, capsys)
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_mistake_is_the_same_from_the_shell(standing):
     for words in (["info", standing / "nowhere"], ["info"]):
         found = shell(*words)

@@ -26,6 +26,7 @@ def test_what_looks_alike_is_asked_for(tmp_path, capsys):
     assert "alike is judged by thumbnails" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [

@@ -72,6 +72,7 @@ def add(folder: Path, *options: str, typed: str) -> object:
     return CliRunner().invoke(app, args, input=typed)
 
 
+@pytest.mark.slow
 def test_a_user_is_added(folder):
     from fewmasks.project import open_project
 

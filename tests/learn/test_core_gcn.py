@@ -39,6 +39,7 @@ def test_picks_come_from_the_kinds_that_no_label_shows():
     assert sorted((picks % 3).tolist()) == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kind_of_graph")
 def test_labelled_items_come_apart_from_the_others():
     """Distances between sides, by distances within the labelled side, grow with training."""
@@ -54,6 +55,7 @@ def test_labelled_items_come_apart_from_the_others():
     assert ratio(trained) > 1.3 * ratio(untrained)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kind_of_graph")
 def test_a_shuffled_pool_gives_the_same_features_and_picks():
     points, is_labelled = blobs()
@@ -66,6 +68,7 @@ def test_a_shuffled_pool_gives_the_same_features_and_picks():
     assert order[others].tolist() == picks.tolist()
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_the_callers_chance_is_left_alone():
     points, is_labelled = blobs()
     torch.manual_seed(3)
@@ -88,6 +91,7 @@ def test_where_all_are_on_one_side_there_is_nothing_to_learn(labelled):
     assert heard == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [np.zeros((6, 4)), np.ones((6, 4)), np.eye(6)])
 def test_clones_and_strangers_are_finite(points):
     hidden = embed(points.astype(np.float32), np.arange(6) < 2)

@@ -94,6 +94,7 @@ def test_errors_elsewhere_are_another_lesson(pool):
     del half
 
 
+@pytest.mark.slow
 def test_unknown_pixels_are_no_lesson(pool):
     """The errors stand where nobody labelled, so no item is mixed."""
     hidden = ask(

@@ -81,6 +81,7 @@ def test_a_few_items_are_encoded_without_a_file(known, tmp_path):
     assert len(list(tmp_path.glob(FILES))) == files
 
 
+@pytest.mark.slow
 def test_a_resnet_is_an_encoder_too(known, tmp_path):
     _, images, items = known
     card = prepare(images, items, CLASSES, quick(network="resnet18"))

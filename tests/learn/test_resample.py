@@ -19,6 +19,7 @@ def cases(n, seed=0, side=8):
         yield pred.astype(np.uint8), truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by_case", [True, False])
 def test_each_draw_is_the_score_of_the_cases_drawn(by_case):
     groups = ["a", "b", "b", "c", "d", "e", "f"]

@@ -14,7 +14,7 @@ from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.model import Model, resolve_device
 from fewmasks.learn.predict import predict
-from fewmasks.learn.train import fit, pace, planned_iterations, prepare
+from fewmasks.learn.train import fit, pace, planned_iterations, prepare, rarity
 from fewmasks.metrics import confusion, dice_from_confusion
 from fewmasks.nn.segmenter import segmenter
 from fewmasks.types import Item, Label
@@ -111,6 +111,11 @@ def test_the_card_says_how_it_was_trained(pool):
     assert (model.card.n_labels, model.card.iterations, model.card.seed) == (6, 6, 3)
     assert steps == [(step, 6) for step in range(1, 7)]
     assert not model.network.training
+
+
+def test_rare_classes_weigh_more_at_first_and_no_more_at_the_end():
+    powers = [rarity(step, 10) for step in range(11)]
+    assert powers == pytest.approx(np.linspace(0.5, 0, 11))
 
 
 def test_one_iteration_is_enough(pool):

@@ -36,6 +36,7 @@ def test_the_arms_are_apart_and_fill_the_round(share, limit, strategy):
     assert CONTROL not in {pick.reason for pick in found.picks if not pick.control}
 
 
+@pytest.mark.slow
 def test_the_share_holds_over_rounds_where_it_is_no_whole_number_of_picks():
     sizes = [len(control_of(asked(0.1, 4, next_round=number))) for number in range(400)]
     assert set(sizes) == {0, 1}

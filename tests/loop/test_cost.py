@@ -230,6 +230,7 @@ def test_the_order_of_labels_says_nothing():
     assert seconds_of(one, drawn[0]) == pytest.approx(seconds_of(other, drawn[0]), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_an_interval_holds_the_truth_about_as_often_as_it_says():
     """Twenty labels to come, after a dozen that were measured, noise of thirty per cent."""
     held = 0

@@ -25,6 +25,7 @@ def blobs(seed: int, side: int, n_classes: int) -> np.ndarray:
     return mask
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 90), st.integers(1, 5))
 def test_every_class_gets_a_stroke_inside_of_it(seed, side, n_classes):

@@ -1,6 +1,7 @@
 """Losses look at known pixels only."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from fewmasks.nn.losses import (
     weighted_cross_entropy,
 )
 
-LOSSES = (partial_cross_entropy, partial_dice, partial_loss)
+RARE = partial(partial_loss, rarity=0.5)
+LOSSES = (partial_cross_entropy, partial_dice, partial_loss, RARE)
 
 
 def drawn(seed: int = 0, n_classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +63,7 @@ def test_dice_equals_the_definition(seed):
     assert partial_dice(logits, target).item() == pytest.approx(expected, abs=1e-6)
 
 
-def weighted_by_definition(logits: torch.Tensor, target: torch.Tensor) -> float:
+def weighted_by_definition(logits: torch.Tensor, target: torch.Tensor, power: float) -> float:
     """Cross-entropy, pixel by pixel, each weighing the more, the rarer its class is."""
     log_probs = logits.detach().double().log_softmax(dim=1).numpy()
     known = [place for place in np.ndindex(*target.shape) if target[place] != 255]
@@ -69,25 +71,28 @@ def weighted_by_definition(logits: torch.Tensor, target: torch.Tensor) -> float:
     loss = weights = 0.0
     for b, y, x in known:
         label = int(target[b, y, x])
-        weight = (len(known) / size[label]) ** 0.5
+        weight = (len(known) / size[label]) ** power
         loss -= weight * log_probs[b, label, y, x]
         weights += weight
     return loss / weights
 
 
+@pytest.mark.parametrize("rarity", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_the_loss_is_weighted_cross_entropy_plus_dice(seed):
+def test_the_loss_is_weighted_cross_entropy_plus_dice(seed, rarity):
     logits, target = drawn(seed)
     target[(target == 1) & (torch.arange(5) > seed)] = 255  # a rare class, or an absent one
-    expected = weighted_by_definition(logits, target) + dice_by_definition(logits, target)
-    assert partial_loss(logits, target).item() == pytest.approx(expected, abs=1e-6)
+    cross_entropy = weighted_by_definition(logits, target, rarity)
+    expected = cross_entropy + dice_by_definition(logits, target)
+    assert partial_loss(logits, target, rarity=rarity).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_classes_of_equal_size_weigh_the_same():
     logits, target = drawn()
     target = torch.arange(target.numel()).reshape(target.shape) % 3
     parts = partial_cross_entropy(logits, target) + partial_dice(logits, target)
-    assert partial_loss(logits, target).item() == pytest.approx(parts.item(), abs=1e-6)
+    value = partial_loss(logits, target, rarity=0.5)
+    assert value.item() == pytest.approx(parts.item(), abs=1e-6)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -133,13 +138,13 @@ def test_a_perfect_prediction_costs_nothing():
 def test_of_a_weight_that_all_pixels_share_the_loss_is_so_much(seed):
     """Also where it is below one pixel in all, and where it is 1."""
     logits, target = drawn(seed)
-    whole = partial_loss(logits, target).item()
+    whole = RARE(logits, target).item()
     for weight in (1.0, 0.5, 1e-3):
-        weighted = partial_loss(logits, target, torch.full(target.shape, weight))
+        weighted = RARE(logits, target, torch.full(target.shape, weight))
         assert weighted.item() == pytest.approx(weight * whole, rel=1e-3)
 
 
-@pytest.mark.parametrize("loss", [partial_loss, weighted_cross_entropy])
+@pytest.mark.parametrize("loss", [partial_loss, RARE, weighted_cross_entropy])
 def test_a_pixel_without_weight_has_exactly_zero_gradient(loss):
     logits, target = drawn()
     weight = torch.rand(target.shape).where(torch.rand(target.shape) < 0.5, 0.0)
@@ -156,8 +161,8 @@ def test_a_pixel_without_weight_is_as_good_as_unknown_to_dice():
     weight = (torch.rand(target.shape) < 0.5).float()
     fewer = target.where(weight > 0, 255)
     share = (fewer != 255).sum() / (target != 255).sum()
-    expected = share * partial_loss(logits, fewer)
-    assert partial_loss(logits, target, weight).item() == pytest.approx(expected.item(), abs=1e-6)
+    expected = share * RARE(logits, fewer)
+    assert RARE(logits, target, weight).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
 def test_squared_dice_of_a_worked_example():

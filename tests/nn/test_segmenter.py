@@ -15,6 +15,7 @@ def test_every_network_has_a_stride():
     assert set(STRIDES) == set(NETWORKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 3), (3, 2)])
 def test_logits_are_as_large_as_the_input(network, rows, columns):

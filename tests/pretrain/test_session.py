@@ -71,6 +71,7 @@ def test_every_method_goes_on_where_it_was_stopped(method, tmp_path, monkeypatch
         assert again.losses == whole.losses
 
 
+@pytest.mark.slow
 def test_test_items_are_never_looked_at(tmp_path, monkeypatch):
     project = made.pictures(tmp_path)
     project.config = Config().with_settings(SETTINGS)

@@ -372,6 +372,7 @@ def test_two_at_once_are_refused(tmp_path):
     assert heard == [("opening images", 0, 10)]
 
 
+@pytest.mark.slow
 def test_a_killed_creation_leaves_no_project_and_is_cleared_away(tmp_path):
     table = made.pictures_table(tmp_path / "study")
     program = f"""

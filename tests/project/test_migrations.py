@@ -171,6 +171,7 @@ def test_a_newer_project_is_refused_and_left_alone(tmp_path):
     assert schema.stored_revision(schema.database(folder), folder) == "9999"
 
 
+@pytest.mark.slow
 def test_opening_a_project_of_today_needs_neither_alembic_nor_pydantic(tmp_path):
     folder = made.pictures_project(tmp_path).folder
     program = f"""

@@ -37,6 +37,7 @@ def test_once_all_is_covered_the_farthest_come_next():
     assert sorted(picks[3:].tolist()) == [0, 2, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most_pairs", [10**9, 0], ids=["graph", "no graph"])
 @pytest.mark.parametrize("seed", range(3))
 def test_equals_the_definition(monkeypatch, most_pairs, seed):

@@ -44,6 +44,7 @@ def test_the_law_of_the_second_and_third_pick():
     assert chisquare(count[possible], 3000 * chance[possible]).pvalue > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refresh_below", [0.0, 0.35, 1.1])
 def test_old_weights_leave_the_law_alone(monkeypatch, refresh_below):
     """The potential of 40 picks is that of the definition, however rarely weights are renewed."""
@@ -56,6 +57,7 @@ def test_old_weights_leave_the_law_alone(monkeypatch, refresh_below):
     assert np.mean(ours) == pytest.approx(np.mean(slow), abs=4 * error)
 
 
+@pytest.mark.slow
 def test_more_trials_are_greedy_and_no_worse_than_scikit_learn():
     points, rng = blobs(), np.random.default_rng(0)
     rows = np.arange(len(points))

@@ -37,6 +37,7 @@ def let_run_out(project) -> None:
         connection.execute(lease.update(), {"until": moment(-1.0)})
 
 
+@pytest.mark.slow
 def test_only_one_of_two_gets_an_item(accounts, two):
     ann, bob = two
     until = ann.take("p0").json()["until"]
@@ -99,6 +100,7 @@ def test_an_answer_that_another_one_overtook_is_refused(accounts, two):
     np.testing.assert_array_equal(accounts.label("p0").mask, ONE)
 
 
+@pytest.mark.slow
 def test_the_same_answer_again_over_somebody_else_s_holds(accounts, two):
     ann, bob = two
     ann.label("p0", ONE)

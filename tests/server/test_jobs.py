@@ -168,6 +168,7 @@ def test_events_tell_every_change_and_end_with_the_job(project):
     assert told[-1] == tab.get("jobs/current").json()
 
 
+@pytest.mark.slow
 def test_events_of_a_quiet_job_keep_the_line_open(project, monkeypatch):
     monkeypatch.setattr(jobs, "QUIET_SECONDS", 0.0)
     tab = made.page(project, work=program(WAITS))

@@ -81,6 +81,7 @@ def test_strategies_differ_by_colour_and_starts_by_dash():
     assert len({look.colour for look in drawn}) == 2
 
 
+@pytest.mark.slow
 def test_bands_need_three_seeds_and_few_arms(tmp_path):
     for strategies, seeds, n_points in ((4, 3, 2), (4, 2, 0), (5, 3, 0)):
         curve, _ = made_up_study([f"s{n}" for n in range(strategies)], seeds=seeds, rounds=1)

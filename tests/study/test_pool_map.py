@@ -50,6 +50,7 @@ def test_an_embedding_that_is_not_there_is_refused(project):
         pool_map(project, made.plan_of(config=config), picks_of("p00"))
 
 
+@pytest.mark.slow
 def test_tsne_is_another_plane_of_the_same_items(project, tmp_path):
     pytest.importorskip("openTSNE", reason="openTSNE is not here: pip install 'fewmasks[viz]'")
     config = Config().with_settings([*made.FAST, "query.map=tsne"])
@@ -97,6 +98,7 @@ def test_names_from_files_are_no_markup(tmp_path):
     assert figure.data[-1].text[0].startswith("round 0<br>&lt;b&gt;x")
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_map_is_and_stays_the_same(project, tmp_path):
     curve, _ = made_up_study(("random",))
     picks = picks_of("p00", "p01").assign(group="g0", reason="drawn")

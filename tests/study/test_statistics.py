@@ -164,6 +164,7 @@ def test_mean_curve_and_labels_to_reach():
     assert np.isnan(labels_to_reach(curve, 0.95)["items"]).all()
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say():
     """95 % of t intervals of five seeds hold the mean they were drawn from; bootstraps do not."""
     rng = np.random.default_rng(2)

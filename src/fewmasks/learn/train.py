@@ -254,11 +254,12 @@ def _optimise(
         for step in range(course.iterations):
             optimiser.param_groups[0]["lr"] = config.learning_rate * pace(step, course.iterations)
             positions = next(order)[share]
+            power = rarity(step, course.iterations)
             if is_plain:
-                loss = _loss(learning, material.labelled, positions)
+                loss = _loss(learning, material.labelled, positions, power)
             else:
-                guessed, unlabelled = next(joining)
-                loss = weak_loss(learning, material, positions, guessed[share], unlabelled[share])
+                guessed, unlabelled = (part[share] for part in next(joining))
+                loss = weak_loss(learning, material, positions, guessed, unlabelled, power)
             optimiser.zero_grad()
             fabric.backward(loss)
             optimiser.step()
@@ -269,12 +270,14 @@ def _optimise(
     return states
 
 
-def _loss(learning: Learning, labelled: Labelled, positions: Sequence[int]) -> Float[Tensor, ""]:
+def _loss(
+    learning: Learning, labelled: Labelled, positions: Sequence[int], rarity: float
+) -> Float[Tensor, ""]:
     """The loss of labels alone."""
     pixels, masks = (tensor.to(learning.fabric.device) for tensor in labelled.batch(positions))
     pixels, masks = augment(pixels, masks, learning.config, learning.generator)
     logits = learning.wrapped(pixels.contiguous(memory_format=torch.channels_last))
-    return partial_loss(logits, masks.long())
+    return partial_loss(logits, masks.long(), rarity=rarity)
 
 
 def _generator(seed: int, rank: int) -> torch.Generator:
@@ -301,6 +304,15 @@ def pace(step: int, iterations: int) -> float:
     """Share of the learning rate at a step: a linear start, then half a cosine down to zero."""
     warm = max(1.0, WARM_UP * iterations)
     return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * step / iterations))
+
+
+def rarity(step: int, iterations: int) -> float:
+    """How much more rare classes weigh in a step: at first by the root of their size, last not.
+
+    A class that is never predicted has no gradient of Dice, so it must be found early; weights to
+    the end would predict too much of it (docs/decisions/0015).
+    """
+    return 0.5 * (1 - step / iterations)
 
 
 def batches(

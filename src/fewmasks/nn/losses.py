@@ -7,8 +7,6 @@ from torch import Tensor
 from fewmasks.types import UNKNOWN
 
 SMOOTH = 1e-5
-RARITY = 0.5
-"""How much more a pixel of a rare class weighs: 0 is not at all, 1 makes all classes equal."""
 PIXELS = (0, 2, 3)
 """Axes that are summed over: all pixels of the batch."""
 
@@ -36,18 +34,20 @@ def partial_loss(
     logits: Float[Tensor, "b c y x"],
     target: Int64[Tensor, "b y x"],
     weight: Float[Tensor, "b y x"] | None = None,
+    rarity: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy plus Dice over known pixels: the first baseline for masks and scribbles.
 
-    Partial labels train a plain U-Net well (Gotkowski et al. 2024, arXiv:2403.12834). Rare classes
-    weigh more in the cross-entropy, see docs/decisions/0015. A pixel's weight says what it counts
-    for beside one of weight 1: of equal weights w the loss is w times as large, and a pixel of
-    weight 0 is as good as unknown.
+    Partial labels train a plain U-Net well (Gotkowski et al. 2024, arXiv:2403.12834). A pixel's
+    weight says what it counts for beside one of weight 1: of equal weights w the loss is w times
+    as large, and a pixel of weight 0 is as good as unknown. In the cross-entropy a pixel counts by
+    its class's share of the batch to the power -`rarity` as well: of 0 all pixels count the same,
+    of 1 all classes do (docs/decisions/0015).
     """
     log_probs = logits.float().log_softmax(dim=1)
     truth = _one_hot(target, logits.shape[1])
     counted = truth if weight is None else truth * weight.unsqueeze(1)
-    rare = counted * _rarity(counted)
+    rare = counted * _rarity(counted, rarity)
     # Both parts are means over what counts, and the same for any weight that all pixels share.
     share = counted.sum() / truth.sum().clamp_min(1)
     return share * (_cross_entropy(log_probs, rare, rare) + _dice(log_probs, truth, counted))
@@ -87,10 +87,10 @@ def _one_hot(target: Int64[Tensor, "b y x"], n_classes: int) -> Float[Tensor, "b
     return (target.unsqueeze(1) == classes).float()
 
 
-def _rarity(counted: Float[Tensor, "b c y x"]) -> Float[Tensor, "c 1 1"]:
-    """Weight of a pixel of each class: its class's share of what counts to the power -1/2."""
+def _rarity(counted: Float[Tensor, "b c y x"], power: float) -> Float[Tensor, "c 1 1"]:
+    """Weight of a pixel of each class: its class's share of what counts to the power -`power`."""
     size = counted.sum(PIXELS)
-    return (size.sum() / size.where(size > 0, 1)).pow(RARITY)[:, None, None]
+    return (size.sum() / size.where(size > 0, 1)).pow(power)[:, None, None]
 
 
 # Sums of products, where indexed sums would do, give the same result every time on a GPU as well.

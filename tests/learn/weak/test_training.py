@@ -19,7 +19,7 @@ from fewmasks.io.cache import PixelCache
 from fewmasks.learn import session
 from fewmasks.learn.data import Frames, load_labelled
 from fewmasks.learn.model import Model, build, load_model, save_model
-from fewmasks.learn.train import batches, fit, pace, prepare
+from fewmasks.learn.train import batches, fit, pace, prepare, rarity
 from fewmasks.learn.weak import step
 from fewmasks.learn.weak.material import Material, gather_material
 from fewmasks.nn.augment import augment
@@ -81,7 +81,8 @@ def by_definition(pool: Pool, config: LearnConfig, n: int, seed: int) -> Mapping
         pixels, masks = augment(*labelled.batch(next(order)), config, generator)
         logits = network(pixels.contiguous(memory_format=torch.channels_last))
         optimiser.zero_grad()
-        partial_loss(logits, masks.long()).backward()
+        loss = partial_loss(logits, masks.long(), rarity=rarity(number, config.iterations))
+        loss.backward()
         optimiser.step()
     return network.state_dict()
 
@@ -160,7 +161,7 @@ def gradient_with(
         material = Material(labelled)
     network, fabric = Undecided(), Fabric(accelerator="cpu", devices=1)
     learning = step.Learning(fabric, network, network, config, torch.Generator().manual_seed(0))
-    step.weak_loss(learning, material, [0, 1, 2, 3], [], []).backward()
+    step.weak_loss(learning, material, [0, 1, 2, 3], [], [], 0.5).backward()
     known = labelled.masks != UNKNOWN
     if guesses:
         known = known | (material.labelled.guesses[:, 0] != UNKNOWN)

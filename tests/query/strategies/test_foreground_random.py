@@ -18,6 +18,7 @@ def first_picks(draws=6000):
     return np.array([foreground_random(*ask)[0] for _ in range(draws)])
 
 
+@pytest.mark.slow
 def test_two_in_three_draws_go_to_a_class_drawn_first():
     share = np.bincount(first_picks(), minlength=10) / 6000
     assert share[8] == pytest.approx(1 / 3 + 1 / 30, abs=0.02)

@@ -65,6 +65,7 @@ def weak_loss(
     labelled: Positions,
     guessed: Positions,
     unlabelled: Positions,
+    rarity: float,
 ) -> Float[Tensor, ""]:
     """The loss of labels, as without guesses, plus that of each kind of guess by its weight."""
     config = learning.config
@@ -82,10 +83,10 @@ def weak_loss(
         share = float(torch.rand((), generator=learning.generator))
         loss = mixed_loss((logits, both[1][:known]), mask, planes[:, 3], share)
     else:
-        loss = partial_loss(logits, mask)
+        loss = partial_loss(logits, mask, rarity=rarity)
     if (planes[:, 1] != UNKNOWN).any():
         weight = weights(config).to(planes.device)[planes[:, 2].long()]
-        loss = loss + partial_loss(logits, planes[:, 1].long(), weight)
+        loss = loss + partial_loss(logits, planes[:, 1].long(), weight, rarity)
     if sure is not None:
         loss = loss + config.fixmatch * weighted_cross_entropy(both[0][known:], *sure)
     return loss
