@@ -465,7 +465,7 @@ def test_another_number_of_channels_is_refused(trained, tmp_path):
 def test_regions_are_stitched_without_a_seam(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("a", "b"):
-        pixels = rng.integers(0, 256, (40, 70), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (40, 64), dtype=np.uint8)
         write_picture(tmp_path / "images" / f"{name}.png", pixels)
         write_picture(tmp_path / "masks" / f"{name}.png", (pixels > 128).astype(np.uint8))
     given = Import(
@@ -476,13 +476,15 @@ def test_regions_are_stitched_without_a_seam(tmp_path):
     label_from_reference(project)
     session.train(project)
     expected = in_memory(project)
-    for path in predicted(project, tmp_path / "images", out=tmp_path / "out"):
-        stitched = np.full((40, 70), 9, np.uint8)
+    for path in predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=0.0):
+        stitched = np.full((40, 64), 9, np.uint8)
         for item in project.pool.items:
             if item.source.endswith(path.name):
                 y0, x0, y1, x1 = item.box
                 stitched[y0:y1, x0:x1] = expected[item.id]
         np.testing.assert_array_equal(read_picture(path), stitched)
+    with pytest.raises(ConfigError, match=r"--overlap: 1, and it must be from 0 to 0\.9"):
+        predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=1.0)
 
 
 @pytest.fixture(scope="module")

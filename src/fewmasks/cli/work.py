@@ -273,6 +273,12 @@ def predict(
         bool,
         typer.Option("--probabilities", help="Also write class probabilities as .npy (float16)."),
     ] = False,
+    overlap: Annotated[
+        float,
+        typer.Option(
+            help="In a project of regions: share by which windows overlap; their mean counts."
+        ),
+    ] = 0.25,
     settings: Settings = None,
 ) -> None:
     """Write masks for new images, in their own geometry and format."""
@@ -280,7 +286,7 @@ def predict(
     from fewmasks.learn import session
 
     with progress() as report:
-        written = session.predict_files(opened, images, out, probabilities, report)
+        written = session.predict_files(opened, images, out, probabilities, report, overlap)
     typer.echo(f"{len(written)} masks written to {out}")
 
 

@@ -1,6 +1,9 @@
 """Masks from a model, in the pixels of the items themselves, and their score."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -64,3 +67,54 @@ def predict(
     """The most probable class of every pixel of each item, in order."""
     for probs in probabilities(model, images, items, report):
         yield probs.argmax(axis=0).astype(np.uint8)
+
+
+def mosaic(
+    model: Model,
+    images: PixelCache,
+    pictures: Sequence[Item],
+    window: tuple[int, int],
+    overlap: float,
+) -> Iterator[tuple[int, int, Float[np.ndarray, "c rows x"]]]:
+    """Class probabilities of large pictures of one shape, in bands from top to bottom.
+
+    Each band comes with the number of its picture and its first row. Windows of this height and
+    width overlap by at least the share `overlap`, and the last ones lie flush with the border;
+    where several look at a pixel, it has the mean of their probabilities. Of a picture only one
+    row of windows is in memory.
+    """
+    if not pictures:
+        return
+    height, width = item_shape(images, pictures[0])
+    high, wide = min(window[0], height), min(window[1], width)
+    tops, lefts = starts(height, high, overlap), starts(width, wide, overlap)
+    items = [
+        replace(picture, id=f"{picture.id}:{y}:{x}", box=(y, x, y + high, x + wide))
+        for picture in pictures
+        for y in tops
+        for x in lefts
+    ]
+    found = probabilities(model, images, items)
+    sums = np.zeros((len(model.card.classes), high, width), np.float32)
+    looks = np.zeros((high, width), np.float32)
+    for number in range(len(pictures)):
+        for top, below in pairwise([*tops, height]):
+            for left in lefts:
+                sums[:, :, left : left + wide] += next(found)
+                looks[:, left : left + wide] += 1
+            done = below - top
+            yield number, top, sums[:, :done] / looks[:done]
+            for unfinished in (sums, looks):
+                unfinished[..., : high - done, :] = unfinished[..., done:, :].copy()
+                unfinished[..., high - done :, :] = 0
+
+
+def starts(length: int, window: int, overlap: float) -> list[int]:
+    """First pixels of windows along one side: evenly spread, the last one flush with the end.
+
+    >>> starts(100, 40, 0.25)
+    [0, 30, 60]
+    """
+    room = max(length - window, 0)
+    steps = math.ceil(room / max(1.0, window * (1 - overlap)))
+    return [round(room * n / steps) for n in range(steps + 1)] if steps else [0]

@@ -30,7 +30,7 @@ from fewmasks.learn.cold_start import (
 from fewmasks.learn.embed import MODEL, THUMBNAIL
 from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
 from fewmasks.learn.model import Card, Model, load_model, save_model
-from fewmasks.learn.predict import probabilities
+from fewmasks.learn.predict import mosaic
 from fewmasks.learn.resample import interval_of
 from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.settling import noted
@@ -425,12 +425,17 @@ def predict_files(
     out: str | Path,
     with_probabilities: bool = False,
     report: Report = silent,
+    overlap: float = 0.25,
 ) -> list[Path]:
     """Masks for new image files or folders of them, in each image's own geometry and format.
 
     Sub-folders of a folder of images are sub-folders of `out`. With probabilities, an array
-    (class, z, y, x) of float16 lies beside each mask.
+    (class, z, y, x) of float16 lies beside each mask. In a project of regions a picture is looked
+    at in windows of their size that overlap by at least the share `overlap`, 0 to 0.9; a pixel has
+    the mean of the probabilities.
     """
+    if not 0 <= overlap <= 0.9:
+        raise ConfigError(f"--overlap: {overlap:g}, and it must be from 0 to 0.9")
     entries = scan_folders([Path(image) for image in images]).entries
     axis, out = project.facts["slice_axis"], Path(out)
     targets = [out / f"{entry.id}{open_source(entry.image, axis).mask_suffix}" for entry in entries]
@@ -438,7 +443,7 @@ def predict_files(
     model = newest_model(project)
     for done, (entry, target) in enumerate(zip(entries, targets, strict=True), start=1):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _predict_file(project, model, entry.image, target, with_probabilities)
+        _predict_file(project, model, entry.image, target, with_probabilities, overlap)
         report("predicting", done, len(entries))
     return targets
 
@@ -454,14 +459,20 @@ def _refuse_overwriting(images: Sequence[Path], targets: Sequence[Path]) -> None
 
 
 def _predict_file(
-    project: Project, model: Model, path: Path, target: Path, with_probabilities: bool
+    project: Project,
+    model: Model,
+    path: Path,
+    target: Path,
+    with_probabilities: bool,
+    overlap: float,
 ) -> None:
     axis, region = project.facts["slice_axis"], project.facts["region"]
     source = open_source(path, axis)
     depth, height, width, _ = source.shape
-    windows = [(0, 0, height, width)] if region is None else boxes(height, width, region)
-    places = [(z, box) for z in range(depth) for box in windows]
-    items = [Item(f"{path.name}:{z}:{box}", str(path), (path.name,), z, box) for z, box in places]
+    window = height, width
+    if region is not None:  # as large as the regions that the picture would be cut into
+        cut = boxes(height, width, region)
+        window = max(y1 - y0 for y0, _, y1, _ in cut), max(x1 - x0 for _, x0, _, x1 in cut)
     mask = np.zeros((depth, height, width), np.uint8)
     kept = (
         np.zeros((len(model.card.classes), *mask.shape), np.float16) if with_probabilities else None
@@ -470,11 +481,12 @@ def _predict_file(
     with TemporaryDirectory(prefix="predict-", dir=project.folder / "cache") as folder:
         cache = PixelCache(Path(folder), project.channels)
         cache.add(path, axis)
-        found = probabilities(model, cache, items)
-        for (z, (y0, x0, y1, x1)), probs in zip(places, found, strict=True):
-            mask[z, y0:y1, x0:x1] = probs.argmax(axis=0)
+        slices = [Item(f"{path.name}:{z}", str(path), (path.name,), z) for z in range(depth)]
+        for z, top, probs in mosaic(model, cache, slices, window, overlap):
+            rows = slice(top, top + probs.shape[1])
+            mask[z, rows] = probs.argmax(axis=0)
             if kept is not None:
-                kept[:, z, y0:y1, x0:x1] = probs
+                kept[:, z, rows] = probs
     source.write_like(mask, target)
     if kept is not None:
         with atomic(target.with_name(target.name + ".probabilities.npy")) as file:
