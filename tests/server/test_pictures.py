@@ -15,13 +15,13 @@ from fewmasks.types import UNKNOWN, Label
 CLASSES = ("background", "cell", "nucleus")
 
 
-def project_of(folder: Path, *files: Path) -> Project:
+def project_of(folder: Path, *files: Path, classes: tuple[str, ...] = CLASSES) -> Project:
     rows = [
         {"id": path.stem.split(".")[0], "image": path.name, "group": path.name, "split": side}
         for path, side in zip(files, ("train", "test", *["train"] * len(files)), strict=False)
     ]
-    table = write_table(folder / "meta.csv", rows)
-    return create(folder / "project", Import(table=table, classes=CLASSES))
+    table = write_table(files[0].parent / "meta.csv", rows)
+    return create(folder / "project", Import(table=table, classes=classes))
 
 
 @pytest.mark.parametrize(
@@ -178,3 +178,31 @@ def test_a_slice_between_labelled_slices(tmp_path):
     made.refused(ask(0), 409, "below it")
     project.add_labels([Label(items[2].id, "scribble", last, 1.0, "x")])
     made.refused(ask(1), 409)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 40])
+def test_a_watershed_outlines_what_is_bright_or_dark(tmp_path, times):
+    y, x = np.mgrid[:60, :80]
+    disc = np.hypot(y - 30, x - 40) < 18
+    pixels = (60 + 120 * np.kron(disc, np.ones((times, times)))).astype(np.uint8)
+    bright = write_png(tmp_path / "a.png", pixels)
+    dark = write_png(tmp_path / "b.png", 255 - pixels)
+    project = project_of(tmp_path, bright, dark, classes=("background", "floe"))
+    tab = made.page(project)
+    for name, words in (("a", ""), ("b", "?dark=true")):
+        found = made.pixels(tab.send("POST", f"items/{name}/tools/watershed{words}"))
+        truth = np.kron(disc, np.ones((times, times))) > 0
+        assert found.shape == truth.shape
+        assert ((found == 1) & truth).sum() / ((found == 1) | truth).sum() > 0.9
+        assert set(np.unique(found)) == {0, 1}
+    assert project.labels() == []
+
+
+def test_where_a_watershed_finds_nothing_or_is_of_no_use_it_says_so(tmp_path):
+    flat = write_png(tmp_path / "a.png", np.full((20, 30), 7, np.uint8))
+    other = write_png(tmp_path / "b.png", two_halves())
+    tab = made.page(project_of(tmp_path / "one", flat, other, classes=("background", "floe")))
+    made.refused(tab.send("POST", "items/a/tools/watershed"), 422, "nothing bright stands out")
+    tab = made.page(project_of(tmp_path / "more", flat, other))
+    made.refused(tab.send("POST", "items/a/tools/watershed"), 409, "one class before a background")

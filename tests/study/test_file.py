@@ -97,7 +97,10 @@ limit = 3
         ("seeds = 0" + SMALL, "seeds: .*greater than or equal to 1"),
         ("strategies = []\n[[task]]\nname = 'x'\nproject = 'x'", "strategies: .*at least 1"),
         ("title = 'no tasks'", "task: Field required"),
-        ("annotations = ['box']" + SMALL, "annotations.0: .*'mask', 'scribble' or 'either'"),
+        (
+            "annotations = ['box']" + SMALL,
+            "annotations.0: .*'either' or 'watershed'",
+        ),
         ("title = [", "not TOML"),
     ],
 )

@@ -545,3 +545,23 @@ def test_either_kind_needs_a_worth(tmp_path):
     plan = made.plan_of("random", annotations=("either",))
     with pytest.raises(ConfigError, match=r"either needs the setting cost.scribble_worth"):
         simulate(project, plan, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_watershed_costs_a_look_and_teaches_what_somebody_let_pass(tmp_path):
+    """The pictures hold bright squares, which a watershed finds; of noise nothing is let pass."""
+    project = made.pictures(tmp_path)
+    settings = [*made.FAST, "learn.iterations=60", "cost.seconds_per_skip=2"]
+    changes = {"annotations": ("watershed",), "config": Config().with_settings(settings)}
+    curve = simulate(project, plan_of("random", **changes), tmp_path / "out")
+    assert curve["seconds"].tolist() == [4, 8, 12]
+    assert curve["annotation"].unique().tolist() == ["watershed"]
+    assert curve["dice"].iloc[-1] > 0.5
+
+
+def test_a_watershed_needs_one_class_before_a_background(tmp_path):
+    table = made.write_pictures(tmp_path / "study")
+    project = create(tmp_path / "project", Import(table=table, classes=("cell", "ground")))
+    plan = made.plan_of("random", annotations=("watershed",))
+    with pytest.raises(ConfigError, match="objects of one class before a class called background"):
+        simulate(project, plan, tmp_path / "out")

@@ -1,7 +1,7 @@
 """The command that plays the whole loop with known masks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -29,8 +29,8 @@ def simulate(
     annotation: Annotated[
         str,
         typer.Option(
-            help="What the oracle answers with: mask, scribble, or either (what gains more a "
-            "minute, by cost.scribble_worth); several joined by commas."
+            help="What the oracle answers with: mask, scribble, either (what gains more a minute, "
+            "by cost.scribble_worth), or watershed (a word to its outlines); several by commas."
         ),
     ] = "mask",
     iterations: Annotated[int | None, typer.Option(help="Training steps in every round.")] = None,
@@ -75,12 +75,14 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def kinds_of(text: str) -> "tuple[Annotation, ...]":
     """Kinds of annotation joined by commas."""
-    known: dict[str, Annotation] = {"mask": "mask", "scribble": "scribble", "either": "either"}
+    from fewmasks.study.plan import Annotation
+
+    known: tuple[Annotation, ...] = get_args(Annotation)
     names = names_in(text)
     for name in names:
         if name not in known:
-            raise ConfigError(f"--annotation: no kind {name!r}; use mask, scribble or either")
-    return tuple(known[name] for name in names)
+            raise ConfigError(f"--annotation: no kind {name!r}; use one of {', '.join(known)}")
+    return tuple(kind for name in names for kind in known if kind == name)
 
 
 COMMANDS = (simulate,)

@@ -252,6 +252,15 @@ def interpolate(request: Request, desk: AtDesk, row: ItemRow, person: Changing) 
     return _png(request, tools.interpolate(desk.project, row))
 
 
+@router.post("/items/{id:path}/tools/watershed", responses=PNG, response_class=Response)
+def watershed(
+    request: Request, desk: AtDesk, row: ItemRow, person: Changing, dark: bool = False
+) -> Response:
+    """Outlines of bright objects, or of dark ones, in a project of one class and a background."""
+    del person
+    return _png(request, tools.watershed(desk.project, row, dark))
+
+
 # After all that begins like it: an id may hold slashes.
 @router.get("/items/{id:path}")
 def item(desk: AtDesk, person: Who, row: ItemRow) -> messages.ItemView:

@@ -1,4 +1,4 @@
-"""Tools that finish a drawing: a random walk from scribbles, slices between labelled slices."""
+"""Tools that begin or finish a drawing: outlines, a random walk, slices between labelled ones."""
 
 import threading
 
@@ -7,14 +7,17 @@ from jaxtyping import Float, UInt8
 from sqlalchemy import select
 
 from fewmasks.learn.weak.interpolation import between
+from fewmasks.learn.weak.watershed import objects
 from fewmasks.project import Project
 from fewmasks.project.schema import item, label
 from fewmasks.server.pictures import picture
 from fewmasks.server.refusal import Refusal
-from fewmasks.types import UNKNOWN
+from fewmasks.types import UNKNOWN, Item
 
 LONGEST_SIDE = 320
 """Of what is solved; the result is drawn back to the size of the item."""
+LONGEST_FLOODED = 1024
+"""The same for a watershed."""
 BETA = 130.0
 """How much an edge holds the walker up (Grady 2006)."""
 FARTHEST_SLICES = 20
@@ -38,17 +41,48 @@ def random_walk(
             f"background may be one",
         )
     step = -(-max(scribble.shape) // LONGEST_SIDE)
-    pixels = picture(project, chosen)[::step, ::step].mean(axis=2).astype(np.float64)
+    pixels = _thinned(project, chosen, step)
     seeds = _shrink(scribble, step, present)
     numbers = np.zeros(256, np.int32)
     numbers[present] = np.arange(1, len(present) + 1)
     numbers[UNKNOWN] = 0
     solved = _solve(pixels, numbers[seeds])
-    found = present.astype(np.uint8)[solved - 1]
-    found = np.kron(found, np.ones((step, step), np.uint8))[
-        : scribble.shape[0], : scribble.shape[1]
-    ]
+    found = _enlarged(present.astype(np.uint8)[solved - 1], step, scribble.shape)
     return np.where(scribble == UNKNOWN, found, scribble)
+
+
+def watershed(project: Project, row: int, dark: bool) -> UInt8[np.ndarray, "y x"]:
+    """Outlines of objects that are brighter, or darker, than what is around them."""
+    chosen = project.pool.items[row]
+    background = project.background
+    if background is None or len(project.classes) != 2:
+        raise Refusal(
+            409,
+            f"{chosen.id}: a watershed outlines objects of one class before a background, and "
+            f"this project has the classes {', '.join(project.classes)}; draw it",
+        )
+    shape = project.shape(chosen)
+    step = -(-max(shape) // LONGEST_FLOODED)
+    pixels = _thinned(project, chosen, step)
+    with _one_at_a_time:
+        found = objects(-pixels if dark else pixels)
+    if not found.any():
+        raise Refusal(
+            422, f"{chosen.id}: nothing {'dark' if dark else 'bright'} stands out; draw it"
+        )
+    mask = np.where(found > 0, 1 - background, background).astype(np.uint8)
+    return _enlarged(mask, step, shape)
+
+
+def _thinned(project: Project, chosen: Item, step: int) -> Float[np.ndarray, "y x"]:
+    """Every `step`-th pixel of a picture, its channels averaged."""
+    return picture(project, chosen)[::step, ::step].mean(axis=2).astype(np.float64)
+
+
+def _enlarged(
+    mask: UInt8[np.ndarray, "v w"], step: int, shape: tuple[int, ...]
+) -> UInt8[np.ndarray, "y x"]:
+    return np.kron(mask, np.ones((step, step), np.uint8))[: shape[0], : shape[1]]
 
 
 def interpolate(project: Project, row: int) -> UInt8[np.ndarray, "y x"]:

@@ -10,8 +10,9 @@ from fewmasks.config import SCRATCH, STARTS, Config
 from fewmasks.errors import ProjectError
 from fewmasks.types import Pick, Round
 
-Annotation = Literal["mask", "scribble", "either"]
-"""What the oracle answers with; `either` is of each item what gains more a minute."""
+Annotation = Literal["mask", "scribble", "either", "watershed"]
+"""What the oracle answers with: `either` is of each item what gains more a minute, `watershed` a
+word to the outlines that one finds (accept, all background, all foreground, skip)."""
 SHARED = "start set"
 """Name under which the first round of a seed is kept: every strategy shares it."""
 

@@ -105,6 +105,11 @@ def check(project: Project, plan: Plan) -> None:
     _check_size(plan, len(np.setdiff1d(project.train, project.skipped)))
     for kind in plan.annotations:
         _check_references(project, kind)
+    if "watershed" in plan.annotations and (project.background is None or len(project.classes) > 2):
+        raise ConfigError(
+            f"--annotation: a watershed outlines objects of one class before a class called "
+            f"background, and the project has {', '.join(project.classes)}; use mask or scribble"
+        )
     if "either" in plan.annotations and plan.config.cost.scribble_worth is None:
         raise ConfigError(
             "--annotation: either needs the setting cost.scribble_worth (none); give one, such as "

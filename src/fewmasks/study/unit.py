@@ -19,13 +19,14 @@ from fewmasks.learn.score import score
 from fewmasks.learn.session import ORACLE, collect, needs_model, state_of
 from fewmasks.learn.starts import find_start
 from fewmasks.learn.train import fit, prepare
+from fewmasks.learn.weak.watershed import decided, judge, objects
 from fewmasks.loop.cost import choose_kinds, stated
-from fewmasks.loop.oracle import Reference, scribbles, truth_labels
+from fewmasks.loop.oracle import REFERENCE, Reference, scribbles, truth_labels
 from fewmasks.loop.rounds import State, absorb, propose
 from fewmasks.project import Project, open_project
 from fewmasks.query.strategies import STRATEGIES, load_strategies
 from fewmasks.study.plan import SHARED, Unit, read_asked, read_record
-from fewmasks.types import Kind, Label, Round
+from fewmasks.types import UNKNOWN, Kind, Label, Round
 
 
 def run_unit(unit: Unit, report: Report) -> None:
@@ -113,6 +114,9 @@ def _kinds(unit: Unit, project: Project, asked: Round, model: Model | None) -> d
 
 
 def _labels(unit: Unit, project: Project, state: State) -> Iterator[Label]:
+    if unit.annotation == "watershed":
+        yield from _watershed_labels(unit, project, state)
+        return
     drawn = scribbles(project.reference_scribble, project.reference, project.background, unit.seed)
     answers: dict[Kind, Reference] = {"mask": project.reference, "scribble": drawn}
     cost, known = unit.plan.config.cost, _known_kinds(unit, state)
@@ -121,8 +125,27 @@ def _labels(unit: Unit, project: Project, state: State) -> Iterator[Label]:
         yield from truth_labels([item], answers[kind], kind, cost, project.background)
 
 
+def _watershed_labels(unit: Unit, project: Project, state: State) -> Iterator[Label]:
+    """What is left of watershed masks when somebody who knows the truth has looked at them.
+
+    An outline that is skipped leaves all pixels unknown. Each takes the seconds of a look.
+    """
+    assert project.background is not None
+    both = project.background, 1 - project.background
+    for item in project.pool.at(state.labelled_rows):
+        truth = project.reference(item)
+        assert truth is not None, item
+        found = objects(project.cache.read(item).mean(axis=2, dtype=np.float64))
+        decision = judge(found, truth, both)
+        seconds = unit.plan.config.cost.seconds_per_skip
+        label = decided(item, found, decision, both, REFERENCE, seconds)
+        unknown = np.full_like(truth, UNKNOWN)
+        yield label or Label(item.id, "mask", unknown, seconds, REFERENCE)
+
+
 def _known_kinds(unit: Unit, state: State) -> dict[str, Kind]:
     """The kind of every label so far."""
+    assert unit.annotation != "watershed"
     if unit.annotation != "either":
         return dict.fromkeys(state.labelled, unit.annotation)
     known: dict[str, Kind] = {}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewmasks.learn.weak.watershed import decided, objects, opening_for
+from fewmasks.learn.weak.watershed import decided, judge, objects, opening_for
 from fewmasks.types import Item
 
 ITEM = Item("a", "a.png", ("a",))
@@ -66,3 +66,18 @@ def test_a_decision_is_a_label_that_says_who_and_how(decision, expected):
 
 def test_what_is_skipped_is_no_label():
     assert decided(ITEM, np.zeros((2, 2), np.int32), "skip", (0, 1), "anna", 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "truth", "said"),
+    [
+        ([[0, 1, 1, 2]], [[0, 1, 1, 1]], "accept"),
+        ([[1, 1, 1, 1]], [[0, 0, 0, 0]], "background"),
+        ([[0, 0, 0, 0]], [[1, 1, 1, 1]], "foreground"),
+        ([[1, 1, 0, 0]], [[0, 0, 1, 1]], "skip"),
+        ([[0, 0, 1, 1]], [[0, 255, 1, 1]], "accept"),
+        ([[0, 0, 1, 1]], [[255, 255, 255, 255]], "skip"),
+    ],
+)
+def test_somebody_who_knows_the_truth_says_what_is_right(found, truth, said):
+    assert judge(np.array(found, np.int32), np.array(truth, np.uint8), (0, 1)) == said

@@ -14,6 +14,8 @@ export type StartSource =
   | 'label'
   | 'local'
   | 'interpolate'
+  | 'bright'
+  | 'dark'
   | 'random-walker'
 
 /** Replace the mask by what `from` names, with the kind of label that this makes it. */
@@ -34,6 +36,8 @@ export function useStart(editor: Editor | null, work: Work | null) {
       else if (from === 'label') await use(await client.picture(id, 'label'), info.label!.kind)
       else if (from === 'local') await use(other!.png.slice(), other!.kind)
       else if (from === 'interpolate') await use(await client.tool(id, 'interpolate'), 'mask')
+      else if (from === 'bright') await use(await client.tool(id, 'watershed'), 'mask')
+      else if (from === 'dark') await use(await client.tool(id, 'watershed?dark=true'), 'mask')
       else {
         const drawn = await codec.encode(editor.mask.data.slice(), info.height, info.width)
         await use(await client.tool(id, 'random-walker', drawn), 'mask')
@@ -58,6 +62,7 @@ export function StartPanel({ editor, state, work, counts, onStart }: StartPanelP
   const { info, other } = work.opening
   const isOff = state.isLocked || state.isPeeking
   const background = project.background
+  const isOneObject = background !== null && project.classes.length === 2
   const choices: { from: StartSource; text: string; isShown: boolean; isOff?: boolean }[] = [
     { from: 'nothing', text: 'Nothing', isShown: true },
     { from: 'prediction', text: 'Prediction', isShown: info.prediction },
@@ -72,6 +77,8 @@ export function StartPanel({ editor, state, work, counts, onStart }: StartPanelP
       text: 'Slices around',
       isShown: info.previous !== null || info.next !== null,
     },
+    { from: 'bright', text: 'Outlines of what is bright', isShown: isOneObject },
+    { from: 'dark', text: 'Of what is dark', isShown: isOneObject },
     { from: 'random-walker', text: 'Grow the scribble', isShown: true, isOff: !isPartial(counts) },
   ]
   return (

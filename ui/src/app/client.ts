@@ -135,7 +135,7 @@ export function makeClient(get: typeof fetch = (...args) => fetch(...args)) {
 }
 
 export type PictureName = 'image' | 'label' | 'draft' | 'prediction' | 'uncertainty'
-export type ToolName = 'random-walker' | 'interpolate'
+export type ToolName = 'random-walker' | 'interpolate' | 'watershed' | 'watershed?dark=true'
 
 async function refusal(response: Response): Promise<ServerError> {
   let said: unknown

@@ -7,15 +7,18 @@ with Weakly-Supervised CNNs, Remote Sensing 2021, 13(18):3562.
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int32, UInt8
 
-from fewmasks.types import Item, Label
+from fewmasks.types import UNKNOWN, Item, Label
 
 MEDIAN = 5
 OPENING, OPENING_OF = 9, 256
 """Side of the opening, in pixels of a picture whose longest side is the second number."""
 SEED_DEPTH = 0.2
 """Share of the greatest depth from which a pixel is a seed."""
+
+RIGHT = 0.9
+"""Share of its pixels that a proposal must be right about to be taken in a simulation."""
 
 Decision = Literal["accept", "background", "foreground", "skip"]
 """What a person says to a proposal: it is right, all is background, all is foreground, neither."""
@@ -56,6 +59,27 @@ def objects(
 def opening_for(shape: tuple[int, ...]) -> int:
     """Side of the opening for a picture of this shape: odd, from 3."""
     return max(3, 2 * round((OPENING * max(shape) / OPENING_OF - 1) / 2) + 1)
+
+
+def judge(
+    found: Int32[np.ndarray, "y x"],
+    truth: UInt8[np.ndarray, "y x"],
+    background_and_foreground: tuple[int, int],
+) -> Decision:
+    """What somebody who knows the truth says: whatever is right about most pixels, if it is right
+    about `RIGHT` of those that the truth knows; else skip."""
+    background, foreground = background_and_foreground
+    known = truth != UNKNOWN
+    is_object = truth[known] == foreground
+    if not is_object.size:
+        return "skip"
+    share: dict[Decision, float] = {
+        "accept": float(((found > 0)[known] == is_object).mean()),
+        "background": float((truth[known] == background).mean()),
+        "foreground": float(is_object.mean()),
+    }
+    best = max(share, key=lambda decision: share[decision])
+    return best if share[best] >= RIGHT else "skip"
 
 
 def decided(
