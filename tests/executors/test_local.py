@@ -20,12 +20,14 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="looks at processes where Linux shows them"
 )
 
+# Should it ever hang, it says where before whoever waits for it gives up.
 PARENT = """
-import sys
+import faulthandler, sys
 from pathlib import Path
 from tests.executors import work
 from fewmasks.executors.local import map_units
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(40)
     folder = Path(sys.argv[1])
     try:
         list(map_units(work.stay, [[folder, folder, folder]], 2, 1, lambda what, done, of: None))
@@ -152,5 +154,5 @@ def test_ctrl_c_in_a_terminal_is_answered_by_the_parent_alone(tmp_path, after):
     assert until(lambda: len(children.read_text().split()) >= 2)  # the first one is the tracker
     until(lambda: False, seconds=after)
     os.killpg(parent.pid, signal.SIGINT)
-    _, error = parent.communicate(timeout=30)
+    _, error = parent.communicate(timeout=60)
     assert (parent.returncode, error) == (130, "")
