@@ -56,6 +56,7 @@ def test_a_coreset_pick_names_its_nearest_label():
 
 def test_strided_names_the_slice():
     assert say("strided", [3]) == ["evenly spread, slice 3"]
+    assert say("whole-volumes", [3]) == ["of a volume drawn at random, slice 3"]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

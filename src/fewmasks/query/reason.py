@@ -38,7 +38,7 @@ def reasons(
         *_score_clauses(picks, used, evidence["unlabelled"]),
         _class_clause(picks, used, class_names),
         _neighbour_clause(picks, used, items),
-        _slice_clause(picks, used, items),
+        _slice_clause(picks, strategy, items),
     ]
     present = [clause for clause in clauses if clause]
     if not present:
@@ -104,10 +104,11 @@ def _neighbour_clause(
     return [f"most like {name} of the labelled" for name in nearest]
 
 
-def _slice_clause(picks: Rows, used: Mapping[str, Any], items: Sequence[Item]) -> list[str] | None:
-    if "z" not in used:
+def _slice_clause(picks: Rows, strategy: Strategy, items: Sequence[Item]) -> list[str] | None:
+    if "z" not in strategy.needs:
         return None
-    return [f"evenly spread, slice {items[row].z}" for row in picks]
+    where = "of a volume drawn at random" if "rng" in strategy.needs else "evenly spread"
+    return [f"{where}, slice {items[row].z}" for row in picks]
 
 
 def _new_groups(picks: Rows, evidence: Mapping[str, Any], items: Sequence[Item]) -> list[str]:

@@ -34,6 +34,7 @@ from fewmasks.query.strategies import (
     vaal,
     variance,
     variation_ratio,
+    whole_volumes,
 )
 from fewmasks.query.strategy import Strategy
 
@@ -42,6 +43,7 @@ STRATEGIES: dict[str, Strategy] = {
     for method in (
         random,
         strided,
+        whole_volumes,
         foreground_random,
         predicted_foreground_random,
         entropy,
