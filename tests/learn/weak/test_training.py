@@ -19,6 +19,7 @@ from fewmasks.io.cache import PixelCache
 from fewmasks.learn import session
 from fewmasks.learn.data import Frames, load_labelled
 from fewmasks.learn.model import Model, build, load_model, save_model
+from fewmasks.learn.predict import predict
 from fewmasks.learn.train import batches, fit, pace, prepare, rarity
 from fewmasks.learn.weak import step
 from fewmasks.learn.weak.material import Material, gather_material
@@ -222,3 +223,15 @@ def test_a_simulation_switches_options_on_and_records_what_they_used(tmp_path):
     report = (tmp_path / "out" / "report.html").read_text()
     assert "recipe=dmpls" in report
     assert "interpolate=0.5" in report
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one_with_all_options_on(pool):
+    """Close, not equal: each process guesses and mixes for its own share."""
+    cache, items, _ = pool
+    config = ALL.model_copy(update={"iterations": 60, "batch": 6})
+    one = trained(pool, config)
+    two = trained(pool, config.model_copy(update={"devices": 2}))
+    assert two.card.guessed == one.card.guessed
+    pairs = zip(predict(one, cache, items), predict(two, cache, items), strict=True)
+    assert np.mean([(a == b).mean() for a, b in pairs]) > 0.9
