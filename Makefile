@@ -43,7 +43,9 @@ docs: .venv/.ok  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: .venv/.bench  ## speed and memory against other packages, one file after the other
-	set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@failed=; for file in benchmarks/*.py; do \
+	  echo "== $$file"; $(BIN)/python "$$file" || failed="$$failed $$file"; done; \
+	  test -z "$$failed" || { echo "make: a must is missed in$$failed" >&2; exit 1; }
 
 ui-test: ui/node_modules/.ok  ## types, lint and tests of the labelling page's own code
 	npm --prefix ui run --silent check

@@ -46,8 +46,9 @@ from fewmasks.config import LearnConfig
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn.data import Frames, load_labelled
 from fewmasks.learn.model import Model
+from fewmasks.learn.precision import choose_precision
 from fewmasks.learn.predict import predict
-from fewmasks.learn.train import choose_precision, fit, prepare
+from fewmasks.learn.train import fit, prepare
 from fewmasks.metrics import confusion, dice_from_confusion
 from fewmasks.nn import segmenter
 from fewmasks.nn.augment import augment

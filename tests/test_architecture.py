@@ -1,10 +1,12 @@
 """The code keeps the shape it was given: layers, a light half, short functions, plain names."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +203,21 @@ def test_an_optional_library_is_imported_in_one_function_of_one_file(library: st
     ]
     assert len({name for name, _ in found}) <= 1, found
     assert all(column > 0 for _, column in found), found
+
+
+@pytest.mark.slow
+def test_scripts_outside_the_package_import_names_that_are_there():
+    """Nothing else runs most of them before a release."""
+    scripts = [
+        path for part in ("benchmarks", "docs", "examples") for path in (ROOT / part).rglob("*.py")
+    ]
+    assert scripts
+    for path in scripts:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fewmasks"):
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    is_there = hasattr(module, alias.name) or find_spec(
+                        f"{node.module}.{alias.name}"
+                    )
+                    assert is_there, f"{path.relative_to(ROOT)}: {node.module}.{alias.name}"
