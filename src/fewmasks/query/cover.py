@@ -9,6 +9,10 @@ from jaxtyping import Float, Real, UInt8, UInt64
 from fewmasks.query.distance import TILE, Points, at_rows, squared_lengths
 from fewmasks.types import Rows
 
+TILE_ROWS = 16
+"""Rows whose gains are bounded in one go: few enough for the cache, and few calls."""
+ROUNDING = 1e-4
+"""More than the order of a sum in single precision can change it by, as a share of it."""
 LEVELS = 255
 """Steps of a similarity from 0 to 1 when it is kept in one byte."""
 
@@ -39,8 +43,15 @@ def cover(similarity: Real[np.ndarray, "K N"], k: int) -> Rows:
     def take(row: int) -> None:
         np.maximum(rows[row], reached, out=reached)
 
-    first = np.array([gain(row) for row in range(len(similarity))])
-    return _lazy_greedy(first, gain, take, k)
+    def bounds(chosen: Rows | slice) -> Float[np.ndarray, " b"]:
+        rises = np.maximum(similarity[chosen], reached)
+        np.subtract(rises, reached, out=rises)
+        sums = rises.sum(axis=1, dtype=np.int64) if is_exact else rises @ ones
+        return sums * (1 + ROUNDING)
+
+    tiles = [slice(first, first + TILE_ROWS) for first in range(0, len(similarity), TILE_ROWS)]
+    first = np.concatenate([np.zeros(0), *map(bounds, tiles)])
+    return _lazy_greedy(first, gain, take, k, bounds)
 
 
 def cover_hard(similarity: Real[np.ndarray, "K N"], threshold: float, k: int) -> Rows:
@@ -82,12 +93,18 @@ def _lazy_greedy(
     gain: Callable[[int], float],
     take: Callable[[int], None],
     k: int,
+    tighten: Callable[[Rows], Float[np.ndarray, " b"]] | None = None,
     until_zero: bool = False,
 ) -> Rows:
-    """Greedy maximum of a gain that only falls: a gain is measured again only when it leads."""
+    """Greedy maximum of a gain that only falls: it is measured only when its bound leads.
+
+    `tighten` gives new bounds of several rows at a lower price than as many gains.
+    """
     heap = [(-value, row) for row, value in enumerate(bound.tolist())]
     heapq.heapify(heap)
-    measured = [0] * len(heap)  # the number of picks a gain was measured at
+    # The number of picks at which a gain was measured, or bounded anew.
+    measured = [-1] * len(heap)
+    bounded = [-1] * len(heap)
     picks: list[int] = []
     while heap and len(picks) < k:
         negative, row = heap[0]
@@ -97,9 +114,16 @@ def _lazy_greedy(
             heapq.heappop(heap)
             take(row)
             picks.append(row)
+        elif tighten is not None and bounded[row] < len(picks):
+            leading: list[int] = []
+            while heap and len(leading) < TILE_ROWS and bounded[heap[0][1]] < len(picks):
+                leading.append(heapq.heappop(heap)[1])
+            for each, value in zip(leading, tighten(np.array(leading)).tolist(), strict=True):
+                heapq.heappush(heap, (-value, each))
+                bounded[each] = len(picks)
         else:
             heapq.heapreplace(heap, (-gain(row), row))
-            measured[row] = len(picks)
+            measured[row] = bounded[row] = len(picks)
     return np.array(picks, dtype=np.int64)
 
 
