@@ -77,6 +77,15 @@ def _votes(probs: Float[Tensor, "b c p"]) -> Float[Tensor, "b c p"]:
     return best.div_(best.sum(dim=1, keepdim=True))
 
 
+def _two_best(probs: Float[Tensor, "b c p"]) -> tuple[Float[Tensor, "b p"], Float[Tensor, "b p"]]:
+    """The two greatest values of each pixel, over whole planes: `topk` sorts pixel by pixel."""
+    best, second = probs[:, 0], torch.zeros_like(probs[:, 0])
+    for plane in probs.unbind(dim=1)[1:]:
+        second = torch.maximum(second, torch.minimum(best, plane))
+        best = torch.maximum(best, plane)
+    return best, second
+
+
 def uncertainty(
     logits: Sequence[Float[Tensor, "b c y x"]],
     valid: Bool[Tensor, "b y x"],
@@ -107,7 +116,9 @@ def _maps(found: Moments, wanted: frozenset[str]) -> dict[str, Tensor]:
     """Per-pixel maps of each wanted score, each its own memory: (b, p), or (b, c, p) by class."""
     mean, maps = found.mean, {}
     if wanted & {"entropy", "bald", "class_entropy"}:
-        entropy = torch.xlogy(mean, mean).sum(dim=1).neg_()
+        # 0 log 0 is 0; so is 0 times the least number that a logarithm takes, and sooner.
+        least = torch.finfo(mean.dtype).tiny
+        entropy = mean.clamp_min(least).log_().mul_(mean).sum(dim=1).neg_()
         if "class_entropy" in wanted:
             maps["class_entropy"] = mean * entropy[:, None]
         if found.within is not None:
@@ -115,9 +126,8 @@ def _maps(found: Moments, wanted: frozenset[str]) -> dict[str, Tensor]:
         if "entropy" in wanted:
             maps["entropy"] = entropy
     if "margin" in wanted:
-        best = mean.topk(min(2, mean.shape[1]), dim=1).values
-        second = best[:, 1] if mean.shape[1] > 1 else 0.0
-        maps["margin"] = 1 - (best[:, 0] - second)
+        best, second = _two_best(mean)
+        maps["margin"] = 1 - (best - second)
     if "least_confidence" in wanted:
         maps["least_confidence"] = 1 - mean.amax(dim=1)
     if found.spread is not None:
