@@ -21,6 +21,7 @@ from tests import conftest
 from tests.makers import write_table
 from tests.project.made import write_volume
 
+from fewmasks.errors import FormatError
 from fewmasks.io.masks import read_mask
 from fewmasks.project import Import, Project, create
 from fewmasks.server.drafts import digest_of
@@ -288,10 +289,13 @@ def draft(folder: Path, item: str) -> tuple[int, np.ndarray] | None:
         found = rows(folder, query, item)
         if not found:
             return None
+        path = folder / found[0][1]
         try:
-            return found[0][0], read_mask(folder / found[0][1])[0]
-        except FileNotFoundError:  # replaced between the two
-            continue
+            return found[0][0], read_mask(path)[0]
+        except (FileNotFoundError, FormatError):
+            if path.exists():
+                raise
+            continue  # replaced between the two
     raise AssertionError(f"{item}: the file of its draft is missing")
 
 
