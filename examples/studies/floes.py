@@ -1,6 +1,8 @@
 """Made-up ice floes on dark water, for the study sea_ice.toml beside this file.
 
-    python examples/studies/floes.py floes          writes floes/meta.csv and its pictures
+    python examples/studies/floes.py floes
+
+writes floes/meta.csv and its pictures, and in floes/choose scenes to choose among models by.
 
 Floes of all sizes touch each other; some have dark ponds, which still are ice. Slush between them
 is bright and is none: a watershed takes it for ice where it is thick, and ponds for water.
@@ -20,20 +22,29 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("out", type=Path)
     words.add_argument("--scenes", type=int, default=16)
+    words.add_argument("--choose", type=int, default=4, help="Scenes to choose among models by.")
     words.add_argument("--side", type=int, default=256, help="Of a scene, in pixels.")
     asked = words.parse_args()
-    for part in ("images", "masks"):
-        (asked.out / part).mkdir(parents=True, exist_ok=True)
+    for number in range(asked.scenes, asked.scenes + asked.choose):
+        write(asked.out / "choose", number, asked.side)
     with (asked.out / "meta.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["id", "image", "mask", "group", "split"])
         for number in range(asked.scenes):
-            pixels, mask = scene(np.random.default_rng(number), asked.side)
-            name = f"scene{number:02d}"
-            Image.fromarray(pixels).save(asked.out / "images" / f"{name}.png")
-            Image.fromarray(mask).save(asked.out / "masks" / f"{name}.png")
+            name = write(asked.out, number, asked.side)
             part = "test" if number % 4 == 3 else "train"
             table.writerow([name, f"images/{name}.png", f"masks/{name}.png", name, part])
+
+
+def write(out: Path, number: int, side: int) -> str:
+    """Write the picture and the mask of a scene; the name of both."""
+    name = f"scene{number:02d}"
+    for part, pixels in zip(
+        ("images", "masks"), scene(np.random.default_rng(number), side), strict=True
+    ):
+        (out / part).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(out / part / f"{name}.png")
+    return name
 
 
 def scene(rng: Generator, side: int) -> tuple[np.ndarray, np.ndarray]:

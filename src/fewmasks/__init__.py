@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from fewmasks.api import simulate as simulate
     from fewmasks.config import Config as Config
     from fewmasks.errors import FewmasksError as FewmasksError
+    from fewmasks.learn.scenes import predict_files as predict_files
     from fewmasks.learn.session import next_round as next_round
-    from fewmasks.learn.session import predict_files as predict_files
     from fewmasks.learn.session import train as train
     from fewmasks.pretrain.session import pretrain as pretrain
     from fewmasks.project import Project as Project
@@ -27,7 +27,7 @@ _HOME = {
     "open": ("fewmasks.api", "open"),
     "train": ("fewmasks.learn.session", "train"),
     "next_round": ("fewmasks.learn.session", "next_round"),
-    "predict_files": ("fewmasks.learn.session", "predict_files"),
+    "predict_files": ("fewmasks.learn.scenes", "predict_files"),
     "pretrain": ("fewmasks.pretrain.session", "pretrain"),
     "serve": ("fewmasks.api", "serve"),
     "simulate": ("fewmasks.api", "simulate"),

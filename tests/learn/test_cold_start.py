@@ -23,15 +23,10 @@ from fewmasks.study.run import simulate
 pytestmark = pytest.mark.slow
 
 
-def fast(project, *settings):
-    project.config = Config().with_settings([*made.FAST, *settings])
-    return project
-
-
 @pytest.fixture
 def fresh(tmp_path):
     """Ten training pictures of five groups, two test pictures."""
-    return fast(made.pictures(tmp_path))
+    return made.fast(made.pictures(tmp_path))
 
 
 def give_start(project, method="byol", network="unet"):
@@ -85,9 +80,9 @@ def test_of_several_starts_that_of_the_settings_is_taken(fresh):
     assert pretrained(fresh) == "cluster"
     give_start(fresh, "byol")
     assert pretrained(fresh) == "byol"
-    fast(fresh, "pretrain.method=cluster")
+    made.fast(fresh, "pretrain.method=cluster")
     assert pretrained(fresh) == "cluster"
-    fast(fresh, "query.embedding=imagenet")
+    made.fast(fresh, "query.embedding=imagenet")
     assert pretrained(fresh) == "imagenet"
 
 
@@ -99,21 +94,21 @@ def test_of_several_starts_that_of_the_settings_is_taken(fresh):
 def test_a_strategy_of_embeddings_opens_a_project(name, embedding, fresh):
     give_start(fresh)
     said = []
-    fast(fresh, f"query.embedding={embedding}")
+    made.fast(fresh, f"query.embedding={embedding}")
     asked = session.next_round(fresh, name, 3, say=said.append)
     assert (asked.strategy, len(asked.picks), said) == (name, 3, [])
 
 
 def test_it_needs_no_training_later_either(fresh):
     label_from_reference(fresh, ["p00"])
-    fast(fresh, "query.embedding=thumbnail")
+    made.fast(fresh, "query.embedding=thumbnail")
     asked = session.next_round(fresh, "coreset", 2)
     assert "most like p00 of the labelled" in asked.picks[0].reason
 
 
 def test_what_needs_the_model_too_still_asks_for_it(fresh):
     label_from_reference(fresh, ["p00"])
-    fast(fresh, "query.embedding=thumbnail")
+    made.fast(fresh, "query.embedding=thumbnail")
     with pytest.raises(ProjectError, match="suggestive needs a trained model; run"):
         session.next_round(fresh, "suggestive", 2)
 
@@ -137,7 +132,7 @@ def test_a_model_and_a_start_serve_one_strategy(fresh):
     label_from_reference(fresh, ["p00", "p01", "p02"])
     session.train(fresh)
     state, model = session.state_of(fresh), session.newest_model(fresh)
-    fast(fresh, "query.embedding=thumbnail")
+    made.fast(fresh, "query.embedding=thumbnail")
     given = points_without_model(fresh, fresh.config, STRATEGIES["suggestive"], session.silent)
     assert set(given) == {"embedding"}
     found = session.collect(fresh, state, STRATEGIES["suggestive"], model, given=given)
@@ -150,7 +145,7 @@ def test_a_model_and_a_start_serve_one_strategy(fresh):
 
 
 def test_an_embedding_that_is_none_is_refused(fresh):
-    fast(fresh, "query.embedding=byool")
+    made.fast(fresh, "query.embedding=byool")
     with pytest.raises(ConfigError, match=r"query\.embedding: byool is neither a file nor one of"):
         session.next_round(fresh, "coreset", 2)
 
@@ -196,7 +191,7 @@ def kinds(tmp_path):
         files = {part[:-1]: f"{part}/p{number}.png" for part in ("images", "masks")}
         rows.append({"id": f"p{number}", **files, "group": f"g{number}", "split": side})
     table = write_table(tmp_path / "meta.csv", rows)
-    return fast(create(tmp_path / "project", Import(table=table, classes=made.CLASSES)))
+    return made.fast(create(tmp_path / "project", Import(table=table, classes=made.CLASSES)))
 
 
 def test_what_looks_like_it_comes_first(kinds):
@@ -223,7 +218,7 @@ def test_a_start_judges_where_there_is_one(kinds):
 
 
 def test_volumes_take_turns(tmp_path):
-    project = fast(made.volumes(tmp_path))
+    project = made.fast(made.volumes(tmp_path))
     first = project.pool.at(project.train)[0]
     asked = session.next_like(project, first.id, 8)
     source = {item.id: item.source for item in project.pool.items}

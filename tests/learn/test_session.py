@@ -4,15 +4,11 @@ import json
 import re
 import shutil
 
-import nibabel
 import numpy as np
 import pytest
-from tests.makers import write_picture, write_tiff
-from tests.project.made import write_volume
 from tests.study import made
 
-from fewmasks.config import Config
-from fewmasks.errors import ConfigError, GeometryError, ProjectError
+from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import session, vaal
 from fewmasks.learn.budget import round_within
@@ -31,15 +27,10 @@ pytestmark = pytest.mark.slow
 STRATEGIES = load_strategies()
 
 
-def fast(project, *settings):
-    project.config = Config().with_settings([*made.FAST, *settings])
-    return project
-
-
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory):
     """Pictures with six labels and a model."""
-    project = fast(made.pictures(tmp_path_factory.mktemp("trained")))
+    project = made.fast(made.pictures(tmp_path_factory.mktemp("trained")))
     label_from_reference(project, [f"p{k:02d}" for k in (0, 1, 2, 3, 4, 6)])
     session.train(project)
     return project
@@ -47,12 +38,12 @@ def trained_once(tmp_path_factory):
 
 @pytest.fixture
 def trained(trained_once, tmp_path):
-    return fast(open_project(shutil.copytree(trained_once.folder, tmp_path / "project")))
+    return made.fast(open_project(shutil.copytree(trained_once.folder, tmp_path / "project")))
 
 
 @pytest.fixture
 def fresh(tmp_path):
-    return fast(made.pictures(tmp_path))
+    return made.fast(made.pictures(tmp_path))
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def without_references(tmp_path):
     """Twelve pictures nobody labelled, drawn into two sides."""
     made.write_pictures(tmp_path / "study")
     given = Import(images=(tmp_path / "study" / "images",), classes=made.CLASSES)
-    return fast(create(tmp_path / "project", given))
+    return made.fast(create(tmp_path / "project", given))
 
 
 def answer(project, asked):
@@ -114,7 +105,7 @@ def test_a_training_notes_what_it_says_of_stopping(trained):
 
 def test_another_recipe_is_another_curve(trained):
     measured(trained, ["p07", "p08"], 60.0)
-    session.train(fast(trained, "learn.iterations=6"))
+    session.train(made.fast(trained, "learn.iterations=6"))
     second = trained.trainings()[1]
     assert second["agreement"] is None
     assert second["stop"]["forecast"] is None
@@ -167,7 +158,7 @@ def test_the_first_round_is_random_and_said_to_be(fresh):
 
 
 def test_a_round_without_a_strategy_is_that_of_the_settings(trained):
-    fast(trained, "query.strategy=margin")
+    made.fast(trained, "query.strategy=margin")
     assert session.next_round(trained, limit=2).strategy == "margin"
 
 
@@ -237,16 +228,16 @@ def test_what_a_strategy_gets_of_a_model_is_for_the_rows_it_may_read(trained):
 
 def test_a_resumed_project_asks_what_an_uninterrupted_one_asks(tmp_path):
     """One goes on in one piece, the other is opened anew for every step."""
-    whole, broken = (fast(made.pictures(tmp_path / name)) for name in ("whole", "broken"))
+    whole, broken = (made.fast(made.pictures(tmp_path / name)) for name in ("whole", "broken"))
     for number in range(3):
         asked = session.next_round(whole, "entropy" if number else "random", limit=2)
         answer(whole, asked)
         session.train(whole)
 
-        again = fast(open_project(broken.folder))
+        again = made.fast(open_project(broken.folder))
         assert session.next_round(again, "entropy" if number else "random", limit=2) == asked
-        answer(fast(open_project(broken.folder)), asked)
-        session.train(fast(open_project(broken.folder)))
+        answer(made.fast(open_project(broken.folder)), asked)
+        session.train(made.fast(open_project(broken.folder)))
     assert open_project(broken.folder).rounds() == whole.rounds()
 
 
@@ -354,10 +345,10 @@ def test_everybody_has_a_pace_of_their_own(fresh):
 
 @pytest.mark.parametrize("size", [{"limit": 2}, {"minutes": 3.0}])
 def test_where_a_scribble_has_a_worth_each_item_is_asked_for_as_one_kind(fresh, size):
-    fast(fresh, "cost.scribble_worth=0.5", "cost.seconds_per_skip=0")
+    made.fast(fresh, "cost.scribble_worth=0.5", "cost.seconds_per_skip=0")
     asked = session.next_round(fresh, "random", **size)
     assert all(pick.reason.endswith("; draw a scribble, about 4 s") for pick in asked.picks)
-    fast(fresh, "cost.scribble_worth=0.01")
+    made.fast(fresh, "cost.scribble_worth=0.01")
     fresh.skip([pick.item for pick in asked.picks], "seen")
     if "limit" in size:
         asked = session.next_round(fresh, "random", **size)
@@ -382,147 +373,3 @@ def test_people_audit_the_test_side_where_it_has_no_masks(without_references):
         assert len(project.audited) == number + 1
     assert session.train(project) is not None
     assert project.trainings()[-1]["labels"] == 6
-
-
-# Predicting
-
-
-def predicted(project, *images, out, **options):
-    return session.predict_files(project, images, out, **options)
-
-
-def in_memory(project) -> dict[str, np.ndarray]:
-    """The prediction for each item, without files between."""
-    items = project.pool.items
-    masks = predict(session.newest_model(project), project.cache, items)
-    return {item.id: mask for item, mask in zip(items, masks, strict=True)}
-
-
-def read_picture(path):
-    from PIL import Image
-
-    return np.asarray(Image.open(path))
-
-
-def test_predicting_needs_a_model(fresh, tmp_path):
-    with pytest.raises(ProjectError, match="no trained model; run `fewmasks train"):
-        predicted(fresh, tmp_path / "study" / "images", out=tmp_path / "out")
-
-
-def test_a_picture_gets_a_mask_of_its_name(trained, trained_once, tmp_path):
-    images = trained_once.folder.parent / "study" / "images"
-    written = predicted(trained, images, out=tmp_path / "out")
-    assert [path.name for path in written] == [f"p{k:02d}.png" for k in range(12)]
-    expected = in_memory(trained)
-    for path in written:
-        np.testing.assert_array_equal(read_picture(path), expected[path.stem])
-    assert not list((trained.folder / "cache").glob("predict-*"))
-
-
-def test_sub_folders_stay_apart(trained, tmp_path):
-    for place in ("a", "b"):
-        write_picture(tmp_path / "in" / place / "x.png", made.blob(ord(place))[0])
-    written = predicted(trained, tmp_path / "in", out=tmp_path / "out")
-    assert [str(path.relative_to(tmp_path / "out")) for path in written] == ["a/x.png", "b/x.png"]
-
-
-def test_probabilities_lie_beside_the_masks(trained, tmp_path):
-    write_picture(tmp_path / "x.png", made.blob(77)[0])
-    (mask,) = predicted(trained, tmp_path / "x.png", out=tmp_path / "out", with_probabilities=True)
-    probs = np.load(mask.with_name("x.png.probabilities.npy"), allow_pickle=False)
-    assert (probs.shape, probs.dtype) == ((2, 1, 32, 32), np.float16)
-    np.testing.assert_allclose(probs.astype(float).sum(axis=0), 1, atol=1e-2)
-    clear = np.abs(probs[0, 0] - probs[1, 0]) > 0.01
-    np.testing.assert_array_equal(probs.argmax(axis=0)[0][clear], read_picture(mask)[clear])
-
-
-def test_a_tiff_stays_a_tiff(trained, tmp_path):
-    import tifffile
-
-    write_tiff(tmp_path / "x.tif", made.blob(7)[0])
-    write_picture(tmp_path / "y.png", made.blob(7)[0])
-    tiff, png = predicted(trained, tmp_path / "x.tif", tmp_path / "y.png", out=tmp_path / "out")
-    assert (tiff.name, png.name) == ("x.tif", "y.png")
-    np.testing.assert_array_equal(tifffile.imread(tiff), read_picture(png))
-
-
-def test_an_image_is_never_overwritten(trained, tmp_path):
-    image = write_picture(tmp_path / "in" / "x.png", made.blob(7)[0])
-    before = image.read_bytes()
-    for out in (tmp_path / "in", tmp_path / "in" / ".." / "in"):
-        with pytest.raises(ConfigError, match="one of the images, which its mask would overwrite"):
-            predicted(trained, tmp_path / "in", out=out)
-    assert image.read_bytes() == before
-    assert [path.name for path in (tmp_path / "in").iterdir()] == ["x.png"]
-
-
-def test_another_number_of_channels_is_refused(trained, tmp_path):
-    write_picture(tmp_path / "x.png", np.zeros((32, 32, 3), np.uint8))
-    with pytest.raises(GeometryError, match=r"x\.png: 3 channels, but the project has 1"):
-        predicted(trained, tmp_path / "x.png", out=tmp_path / "out")
-
-
-def test_regions_are_stitched_without_a_seam(tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ("a", "b"):
-        pixels = rng.integers(0, 256, (40, 64), dtype=np.uint8)
-        write_picture(tmp_path / "images" / f"{name}.png", pixels)
-        write_picture(tmp_path / "masks" / f"{name}.png", (pixels > 128).astype(np.uint8))
-    given = Import(
-        images=(tmp_path / "images",), masks=tmp_path / "masks", classes=made.CLASSES,
-        region=32, test_fraction=0.5,
-    )  # fmt: skip
-    project = fast(create(tmp_path / "project", given))
-    label_from_reference(project)
-    session.train(project)
-    expected = in_memory(project)
-    for path in predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=0.0):
-        stitched = np.full((40, 64), 9, np.uint8)
-        for item in project.pool.items:
-            if item.source.endswith(path.name):
-                y0, x0, y1, x1 = item.box
-                stitched[y0:y1, x0:x1] = expected[item.id]
-        np.testing.assert_array_equal(read_picture(path), stitched)
-    with pytest.raises(ConfigError, match=r"--overlap: 1, and it must be from 0 to 0\.9"):
-        predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=1.0)
-
-
-@pytest.fixture(scope="module")
-def trained_on_volumes(tmp_path_factory):
-    project = fast(made.volumes(tmp_path_factory.mktemp("volumes")))
-    label_from_reference(project)
-    session.train(project)
-    return project
-
-
-def test_a_volume_keeps_its_geometry(trained_on_volumes, tmp_path):
-    project = trained_on_volumes
-    image = project.folder.parent / "study" / "images" / "v1.nii.gz"
-    (written,) = predicted(project, image, out=tmp_path / "out")
-    given, found = nibabel.load(image), nibabel.load(written)
-    assert written.name == "v1.nii.gz"
-    assert found.shape == given.shape
-    np.testing.assert_array_equal(found.affine, given.affine)
-    expected = in_memory(project)
-    for z in range(3):
-        np.testing.assert_array_equal(np.asarray(found.dataobj)[..., z].T, expected[f"v1_z{z}"])
-
-
-@pytest.mark.parametrize("axes", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1)])
-def test_a_volume_stored_otherwise_is_predicted_the_same(axes, signs, trained_on_volumes, tmp_path):
-    """The same head with other axes and directions in the file: the mask lies on it as before."""
-    project = trained_on_volumes
-    voxels = np.stack([made.blob(50 + z, 24)[0] for z in range(3)])
-    plain = write_volume(tmp_path / "plain.nii.gz", voxels, (3.0, 1.0, 0.5))
-    image = nibabel.load(plain)
-    turned = image.as_reoriented(
-        np.column_stack([np.argsort(axes), np.array(signs)[list(np.argsort(axes))]])
-    )
-    nibabel.save(turned, tmp_path / "turned.nii.gz")
-    one, other = predicted(project, plain, tmp_path / "turned.nii.gz", out=tmp_path / "out")
-    found = nibabel.load(other)
-    np.testing.assert_array_equal(found.affine, turned.affine)
-    back = nibabel.as_closest_canonical(found)
-    straight = nibabel.as_closest_canonical(nibabel.load(one))
-    np.testing.assert_array_equal(np.asarray(back.dataobj), np.asarray(straight.dataobj))

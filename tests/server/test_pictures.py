@@ -148,6 +148,41 @@ def test_the_random_walker_on_a_constant_picture_goes_to_the_nearest(tmp_path):
     assert (found[2:18] == np.where(np.arange(30) < 15, 1, 2)).mean() > 0.95
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 40])
+@pytest.mark.parametrize("colours", [1, 3])
+def test_borders_drawn_roughly_snap_to_the_edge(tmp_path, times, colours):
+    pixels = np.kron(two_halves(), np.ones((times, times), np.uint8))
+    pixels = np.stack([pixels, *[255 - pixels] * (colours - 1)], axis=-1).squeeze()
+    project = project_of(tmp_path, *[write_png(tmp_path / f"{n}.png", pixels) for n in "ab"])
+    tab = made.page(project)
+    height, width = 32 * times, 40 * times
+    columns = np.arange(width)
+    truth = np.tile(np.where(columns >= 22 * times, 2, 0), (height, 1))
+    wavy = 22 * times + 2 * np.sin(np.arange(height)[:, None] / 3)  # as a hand errs
+    drawn = np.where(columns >= wavy, 2, 0).astype(np.uint8)
+    drawn[:2, :9] = 1  # a part too thin to have an inside
+    drawn[-4:, -9:] = UNKNOWN
+
+    def ask(mask: np.ndarray):
+        return tab.send("POST", "items/a/tools/snap", content=made.png(mask))
+
+    found = made.pixels(ask(drawn))
+    middle = np.s_[4:-4, width // 4 : -9]
+    assert (drawn[middle] != truth[middle]).sum() > height / 2
+    assert set(np.flatnonzero((found != truth)[middle].any(axis=0)) + width // 4) <= {
+        22 * times - 1,
+        22 * times,
+    }
+    assert len(np.unique(found[middle], axis=0)) <= 2
+    assert (found[:2, :9] == 1).all()
+    assert ((found == UNKNOWN) == (drawn == UNKNOWN)).all()
+    scribble = np.full(drawn.shape, UNKNOWN, np.uint8)
+    scribble[3, 3], scribble[-2, -2] = 0, 2
+    made.refused(ask(scribble), 422, "no two classes meet")
+    assert project.labels() == []
+
+
 def square(height: int, width: int, top: int) -> np.ndarray:
     mask = np.zeros((height, width), np.uint8)
     mask[top : top + 2, 1:4] = 2

@@ -269,7 +269,7 @@ def hostile() -> dict[str, tuple[bytes, int, str]]:
 
 
 @pytest.mark.parametrize("name", hostile())
-@pytest.mark.parametrize("rest", ["/draft", "/tools/random-walker"])
+@pytest.mark.parametrize("rest", ["/draft", "/tools/random-walker", "/tools/snap"])
 def test_hostile_uploads(project, name, rest):
     body, status, words = hostile()[name]
     tab = made.page(project)

@@ -14,6 +14,12 @@ FAST = ["learn.size=32", "learn.iterations=5", "learn.batch=4", "learn.precision
 CLASSES = ("background", "cell")
 
 
+def fast(project: Project, *settings: str) -> Project:
+    """The same project with trainings that take no time."""
+    project.config = Config().with_settings([*FAST, *settings])
+    return project
+
+
 def blob(seed: int, side: int = 32) -> tuple[np.ndarray, np.ndarray]:
     """A grey picture with a bright square in noise, and the mask of the square."""
     rng = np.random.default_rng(seed)

@@ -48,6 +48,19 @@ def test_an_arm_that_gains_the_same_everywhere():
     assert said.endswith("against off, better")
 
 
+def test_lines_that_share_no_range_of_labels_are_compared_over_minutes():
+    cheap = line("a", "on", BASE + 0.1)
+    cheap["items"] *= 10
+    table, baseline = table_of(line("a", "off", BASE), cheap)
+    (said,) = sentences(table, baseline)
+    assert said.endswith("as no seed of it and the baseline is over a range that all share")
+    curve, _ = named(pd.concat([line("a", "off", BASE), cheap]), study(), Path("study.toml"))
+    by_minutes = compare(curve, baseline, "seconds").set_index("name")
+    assert by_minutes.loc["on", "difference"] == pytest.approx(0.1)
+    areas = np.trapezoid(BASE, [10, 20, 30], axis=1) / 20
+    assert by_minutes.loc["off", "area"] == pytest.approx(areas.mean())
+
+
 def test_figures_are_those_of_the_definition():
     off, on = BASE, BASE + 0.02 * RNG.normal(size=BASE.shape)
     table, _ = table_of(line("a", "off", off), line("a", "on", on))

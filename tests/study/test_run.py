@@ -23,6 +23,8 @@ from fewmasks.errors import ConfigError, MissingExtra, ProjectError
 from fewmasks.executors.local import map_here
 from fewmasks.learn import vaal
 from fewmasks.learn.evidence import OFFERED
+from fewmasks.learn.model import load_model
+from fewmasks.learn.score import score
 from fewmasks.learn.session import GENERAL, ORACLE
 from fewmasks.loop.cost import outline
 from fewmasks.loop.rounds import STANDING
@@ -258,6 +260,23 @@ def test_a_finished_folder_is_left_as_it_is(project, done):
 
 def test_a_finished_folder_holds_no_models(done):
     assert not list(done.rglob("*.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_models_of_the_last_round_are_kept_when_asked(rounds, project, tmp_path):
+    plan = plan_of("random", "strided", rounds=rounds, keep_models=True)
+    simulate(project, plan, tmp_path / "out")
+    kept = sorted(path.parent.name for path in (tmp_path / "out").rglob("*.safetensors"))
+    assert kept == (["start set"] if rounds == 1 else ["random", "strided"])
+    for path in (tmp_path / "out").rglob("*.safetensors"):
+        model = load_model(path)
+        assert model.card.n_labels == 2 * rounds
+        scored = json.loads(path.with_name(f"{rounds - 1:02d}-scored.json").read_text())
+        known = project.test[project.has_reference[project.test]]
+        assert score(model, project, known).dice == pytest.approx(scored["dice"])
+    with pytest.raises(ProjectError, match="holds a run with another keep_models"):
+        simulate(project, replace(plan, keep_models=False), tmp_path / "out")
 
 
 @pytest.mark.slow

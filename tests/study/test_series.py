@@ -106,6 +106,33 @@ def test_an_arm_may_be_added_and_a_changed_one_is_refused(done):
         run(path, done / "out")
 
 
+def test_an_arm_may_give_more_labels_and_is_compared_over_minutes(done):
+    """Scribbles at a fifteenth of a mask's price: fifteen times as many fill the same minutes."""
+    path = done / "study.toml"
+    path.write_text(
+        'over = "minutes"\nkeep_models = true\n' + STUDY.replace(
+            'name = "long"\nsettings = ["learn.iterations=4"]',
+            'name = "many"\nlimit = 4\nsettings = ["cost.seconds_per_mask=30"]',
+        )
+    )  # fmt: skip
+    found = run(path, done / "minutes").table.set_index("name").loc["many"]
+    curve = pd.read_csv(done / "minutes" / "curve.csv")
+    assert set(curve["seconds"]) == {120, 240}
+    assert curve.groupby("arm", sort=False)["items"].unique().map(list).tolist() == [[2, 4], [4, 8]]
+    areas = curve.groupby(["arm", "seed"])["dice"].mean()
+    assert found["difference"] == pytest.approx((areas["many"] - areas["short"]).mean(), abs=1e-6)
+    assert found["difference"] == found["difference_minutes"]
+    page = Page(done / "minutes" / "report.html")
+    for words in ("Mean Dice along the curve over minutes", "many: 4 limit; cost"):
+        assert words in page.text
+    kept = sorted(str(p.relative_to(done / "minutes")) for p in done.rglob("*.safetensors"))
+    assert kept == [
+        f"runs/pictures/{arm}/rounds/seed-{seed}/scratch-mask/random/01-model.safetensors"
+        for arm in ("many", "short")
+        for seed in (0, 1)
+    ]
+
+
 def test_mistakes_are_named_before_anything_runs(done):
     path = done / "study.toml"
     for change, words in (

@@ -37,6 +37,9 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for curve.csv, picks.csv and report.html.")
     ] = None,
+    keep_models: Annotated[
+        bool, typer.Option("--keep-models", help="Keep the models of the last round.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="Processes; default: one per core.")] = None,
     settings: Settings = None,
 ) -> None:
@@ -56,6 +59,7 @@ def simulate(
         annotations=kinds_of(annotation),
         starts=names_in(start),
         config=opened.config.with_settings(changes),
+        keep_models=keep_models,
     )
     folder = out or default_out(opened, plan)
     with progress() as report:

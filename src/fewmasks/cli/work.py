@@ -1,6 +1,7 @@
-"""Commands for work on a project: create, info, train, next, label, predict."""
+"""Commands for work on a project: create, info, train, next, label, predict, compare."""
 
 import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,10 @@ Settings = Annotated[
     typer.Option(
         "--set", metavar="SECTION.KEY=VALUE", help="Change a setting, such as learn.size=256."
     ),
+]
+Overlap = Annotated[
+    float,
+    typer.Option(help="In a project of regions: share by which windows overlap; a mean counts."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -273,24 +278,52 @@ def predict(
         bool,
         typer.Option("--probabilities", help="Also write class probabilities as .npy (float16)."),
     ] = False,
-    overlap: Annotated[
-        float,
-        typer.Option(
-            help="In a project of regions: share by which windows overlap; their mean counts."
-        ),
-    ] = 0.25,
+    overlap: Overlap = 0.25,
+    model: Annotated[
+        Path | None, typer.Option(help="File of a model; default: the one trained last.")
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Write masks for new images, in their own geometry and format."""
     opened = _open(project, settings)
-    from fewmasks.learn import session
+    from fewmasks.learn import scenes
 
     with progress() as report:
-        written = session.predict_files(opened, images, out, probabilities, report, overlap)
+        written = scenes.predict_files(opened, images, out, probabilities, report, overlap, model)
     typer.echo(f"{len(written)} masks written to {out}")
 
 
-COMMANDS = (create, info, pretrain, train, next_, label, export, predict)
+def compare(
+    project: Folder,
+    images: Annotated[Path, typer.Option(help="Image file or folder that no model learnt from.")],
+    masks: Annotated[Path, typer.Option(help="Folder of their masks, named like the images.")],
+    models: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of models; default: all that the project has trained."),
+    ] = None,
+    overlap: Overlap = 0.25,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose among models by the mean of their ranks in four metrics on whole images."""
+    opened = _open(project, settings)
+    from fewmasks.learn import scenes
+
+    with progress() as report:
+        found = scenes.compare(opened, images, masks, models or (), report, overlap)
+    if as_json:
+        typer.echo(json.dumps([{**asdict(each), "model": str(each.model)} for each in found]))
+        return
+    typer.echo("  rank     F1    IoU  precision  recall  model")
+    for each in found:
+        typer.echo(
+            f"{each.rank:6.2f}  {each.f1:.3f}  {each.iou:.3f}      {each.precision:.3f}   "
+            f"{each.recall:.3f}  {each.model}"
+        )
+    typer.echo(f"next: fewmasks predict {project} --model {found[0].model} --images ... --out ...")
+
+
+COMMANDS = (create, info, pretrain, train, next_, label, export, predict, compare)
 
 
 def _open(folder: Path, settings: list[str] | None) -> Any:

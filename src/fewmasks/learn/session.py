@@ -1,4 +1,4 @@
-"""A person's work on a project: train, choose the next items, predict new images."""
+"""A person's work on a project: train, and choose the next items."""
 
 import math
 import time
@@ -6,18 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-import numpy as np
 
 from fewmasks.config import SCRATCH, Config
 from fewmasks.errors import ConfigError, ProjectError
-from fewmasks.io import open_source
-from fewmasks.io.atomic import atomic
-from fewmasks.io.cache import PixelCache
-from fewmasks.io.regions import boxes
-from fewmasks.io.scan import scan_folders
 from fewmasks.learn.arms import compared_rounds, foreseen, taught, told
 from fewmasks.learn.budget import needs_audit, round_within, with_kinds
 from fewmasks.learn.cold_start import (
@@ -30,7 +22,6 @@ from fewmasks.learn.cold_start import (
 from fewmasks.learn.embed import MODEL, THUMBNAIL
 from fewmasks.learn.evidence import OF_POINTS, OFFERED, Known, gather, learn
 from fewmasks.learn.model import Card, Model, load_model, save_model
-from fewmasks.learn.predict import mosaic
 from fewmasks.learn.resample import interval_of
 from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.settling import noted
@@ -417,77 +408,3 @@ def _first_round(
     )
     found = points_of(project, project.config, start, project.train, report)
     return STRATEGIES[COLD_START], {"embedding": found}
-
-
-def predict_files(
-    project: Project,
-    images: Sequence[str | Path],
-    out: str | Path,
-    with_probabilities: bool = False,
-    report: Report = silent,
-    overlap: float = 0.25,
-) -> list[Path]:
-    """Masks for new image files or folders of them, in each image's own geometry and format.
-
-    Sub-folders of a folder of images are sub-folders of `out`. With probabilities, an array
-    (class, z, y, x) of float16 lies beside each mask. In a project of regions a picture is looked
-    at in windows of their size that overlap by at least the share `overlap`, 0 to 0.9; a pixel has
-    the mean of the probabilities.
-    """
-    if not 0 <= overlap <= 0.9:
-        raise ConfigError(f"--overlap: {overlap:g}, and it must be from 0 to 0.9")
-    entries = scan_folders([Path(image) for image in images]).entries
-    axis, out = project.facts["slice_axis"], Path(out)
-    targets = [out / f"{entry.id}{open_source(entry.image, axis).mask_suffix}" for entry in entries]
-    _refuse_overwriting([entry.image for entry in entries], targets)
-    model = newest_model(project)
-    for done, (entry, target) in enumerate(zip(entries, targets, strict=True), start=1):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _predict_file(project, model, entry.image, target, with_probabilities, overlap)
-        report("predicting", done, len(entries))
-    return targets
-
-
-def _refuse_overwriting(images: Sequence[Path], targets: Sequence[Path]) -> None:
-    given = {image.resolve() for image in images}
-    for target in targets:
-        if target.resolve() in given:
-            raise ConfigError(
-                f"--out: {target} is one of the images, which its mask would overwrite; "
-                f"name another folder"
-            )
-
-
-def _predict_file(
-    project: Project,
-    model: Model,
-    path: Path,
-    target: Path,
-    with_probabilities: bool,
-    overlap: float,
-) -> None:
-    axis, region = project.facts["slice_axis"], project.facts["region"]
-    source = open_source(path, axis)
-    depth, height, width, _ = source.shape
-    window = height, width
-    if region is not None:  # as large as the regions that the picture would be cut into
-        cut = boxes(height, width, region)
-        window = max(y1 - y0 for y0, _, y1, _ in cut), max(x1 - x0 for _, x0, _, x1 in cut)
-    mask = np.zeros((depth, height, width), np.uint8)
-    kept = (
-        np.zeros((len(model.card.classes), *mask.shape), np.float16) if with_probabilities else None
-    )
-    # Decoded pixels are many times the file; they are of no use afterwards.
-    with TemporaryDirectory(prefix="predict-", dir=project.folder / "cache") as folder:
-        cache = PixelCache(Path(folder), project.channels)
-        cache.add(path, axis)
-        slices = [Item(f"{path.name}:{z}", str(path), (path.name,), z) for z in range(depth)]
-        for z, top, probs in mosaic(model, cache, slices, window, overlap):
-            rows = slice(top, top + probs.shape[1])
-            mask[z, rows] = probs.argmax(axis=0)
-            if kept is not None:
-                kept[:, z, rows] = probs
-    source.write_like(mask, target)
-    if kept is not None:
-        with atomic(target.with_name(target.name + ".probabilities.npy")) as file:
-            np.lib.format.write_array(file, kept, allow_pickle=False)

@@ -245,6 +245,14 @@ def random_walker(request: Request, desk: AtDesk, row: ItemRow, mask: Mask) -> R
     return _png(request, tools.random_walk(desk.project, row, mask))
 
 
+@router.post(
+    "/items/{id:path}/tools/snap", responses=PNG, response_class=Response, openapi_extra=IS_PNG
+)
+def snap(request: Request, desk: AtDesk, row: ItemRow, mask: Mask) -> Response:
+    """The same mask with its borders moved to the edges near them."""
+    return _png(request, tools.snap(desk.project, row, mask))
+
+
 @router.post("/items/{id:path}/tools/interpolate", responses=PNG, response_class=Response)
 def interpolate(request: Request, desk: AtDesk, row: ItemRow, person: Changing) -> Response:
     """A mask between the labelled slices around it."""

@@ -12,7 +12,9 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 LOCAL = ("127.0.0.1", "localhost", "::1")
 MOST_JSON_BYTES = 64 * 1024
 MOST_BYTES = 2**30
-WITH_PIXELS = ("/draft", "/tools/random-walker", "/monailabel/datastore/label")
+WITH_PIXELS = (
+    "/draft", "/tools/random-walker", "/tools/snap", "/monailabel/datastore/label",
+)  # fmt: skip
 """Ends of paths that take a picture, whose size is bounded by its item's or its file's."""
 MOST_TASK_BYTES = 32 * 2**20
 WITH_TASKS = ("/label-studio/predict", "/label-studio/webhook")

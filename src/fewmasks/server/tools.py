@@ -1,9 +1,9 @@
-"""Tools that begin or finish a drawing: outlines, a random walk, slices between labelled ones."""
+"""Tools that begin or finish a drawing: outlines, edges, a random walk, slices between."""
 
 import threading
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from sqlalchemy import select
 
 from fewmasks.learn.weak.interpolation import between
@@ -18,6 +18,9 @@ LONGEST_SIDE = 320
 """Of what is solved; the result is drawn back to the size of the item."""
 LONGEST_FLOODED = 1024
 """The same for a watershed."""
+LEAST_REACH = 3
+ALONG = 256
+"""How far borders snap: so many pixels at least, or the longest side by so many."""
 BETA = 130.0
 """How much an edge holds the walker up (Grady 2006)."""
 FARTHEST_SLICES = 20
@@ -72,6 +75,56 @@ def watershed(project: Project, row: int, dark: bool) -> UInt8[np.ndarray, "y x"
         )
     mask = np.where(found > 0, 1 - background, background).astype(np.uint8)
     return _enlarged(mask, step, shape)
+
+
+def snap(project: Project, row: int, drawn: UInt8[np.ndarray, "y x"]) -> UInt8[np.ndarray, "y x"]:
+    """What is drawn, with its borders moved to the strongest edges near them.
+
+    A watershed of the gradient, seeded by all that lies farther from a border than a hand errs
+    (Meyer and Beucher, Morphological segmentation, 1990). What is unknown stays so, and a part too
+    small to have such an inside stays as it is.
+    """
+    from scipy.ndimage import gaussian_gradient_magnitude, maximum_filter
+    from skimage.measure import label as numbered
+    from skimage.segmentation import watershed
+
+    chosen = project.pool.items[row]
+    borders = _borders(drawn)
+    if not borders.any():
+        raise Refusal(422, f"{chosen.id}: no two classes meet; draw something to snap")
+    reach = max(LEAST_REACH, max(drawn.shape) // ALONG)
+    near = maximum_filter(borders, 2 * reach - 1)
+    place = _box(near, reach)
+    drawn_here, near = drawn[place], near[place]
+    shades = np.moveaxis(picture(project, chosen)[place].astype(np.float32), -1, 0)
+    edges = np.stack([gaussian_gradient_magnitude(each, 1.0) for each in shades]).max(axis=0)
+    parts = numbered(drawn_here.astype(np.int32), background=-1, connectivity=1)
+    has_inside = np.bincount(parts.ravel(), ~near.ravel()) > 0
+    seeds = np.where(near & has_inside[parts], 0, drawn_here.astype(np.int32) + 1)
+    # Seeds far from any border flood nothing, and each would take its turn.
+    flooded = maximum_filter(near, 3) & (drawn_here != UNKNOWN)
+    with _one_at_a_time:
+        found = watershed(edges, seeds, mask=flooded)
+    snapped = drawn.copy()
+    snapped[place] = np.where(found > 0, found - 1, drawn_here)
+    return snapped
+
+
+def _borders(drawn: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
+    """Pixels beside one of another class; the unknown is none."""
+    found = np.zeros(drawn.shape, bool)
+    for ours, theirs in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        one, other = drawn[ours], drawn[theirs]
+        meet = (one != other) & (one != UNKNOWN) & (other != UNKNOWN)
+        found[ours] |= meet
+        found[theirs] |= meet
+    return found
+
+
+def _box(chosen: Bool[np.ndarray, "y x"], margin: int) -> tuple[slice, slice]:
+    """The smallest box around all that is chosen, with a margin."""
+    (y0, *_, y1), (x0, *_, x1) = (np.flatnonzero(chosen.any(axis=axis)) for axis in (1, 0))
+    return slice(max(0, y0 - margin), y1 + 1 + margin), slice(max(0, x0 - margin), x1 + 1 + margin)
 
 
 def _thinned(project: Project, chosen: Item, step: int) -> Float[np.ndarray, "y x"]:

@@ -10,6 +10,7 @@ import pandas as pd
 from fewmasks.errors import ProjectError
 from fewmasks.study.file import NAMED, Study, baseline_of
 from fewmasks.study.statistics import (
+    Over,
     area_under_curve,
     mean_curve,
     paired_difference,
@@ -19,6 +20,8 @@ from fewmasks.study.statistics import (
 ALL = "all tasks"
 BASELINE = "baseline"
 SIGNIFICANT = 0.05
+AXES: dict[str, Over] = {"items": "items", "minutes": "seconds"}
+"""Columns of a curve by the word of a study file."""
 COLUMNS = (
     "task", "name", "seeds", "last", "area", "sd", "difference", "low", "high", "wins", "p",
     "p_holm", "difference_minutes", "note",
@@ -58,16 +61,18 @@ def tasks_of(curve: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [(str(name), as_arms(part)) for name, part in curve.groupby("task", sort=False)]
 
 
-def compare(curve: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def compare(curve: pd.DataFrame, baseline: str, over: Over = "items") -> pd.DataFrame:
     """A row per task and line: area, spread over seeds, paired difference to the baseline.
+
+    Areas are those `over` labels or seconds; `difference_minutes` is over seconds in any case.
 
     p is a paired t test over seeds, `p_holm` the same corrected for the lines of the task. With
     more than one task the rows `all tasks` hold the mean over them.
     """
     tasks = tasks_of(curve)
-    parts = [_of_task(name, arms, baseline) for name, arms in tasks]
+    parts = [_of_task(name, arms, baseline, over) for name, arms in tasks]
     if len(tasks) > 1:
-        parts.append(_of_all([arms for _, arms in tasks], baseline))
+        parts.append(_of_all([arms for _, arms in tasks], baseline, over))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -97,21 +102,21 @@ def _sentence(row: Any, baseline: str) -> str:
     return f"{row.name}: {row.difference:+.3f}{around} against {baseline}, {reading}{note}"
 
 
-def _of_task(task: str, arms: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    areas = area_under_curve(arms)
+def _of_task(task: str, arms: pd.DataFrame, baseline: str, over: Over) -> pd.DataFrame:
+    areas = area_under_curve(arms, over)
     last = mean_curve(arms).dropna(subset=["mean"]).groupby("strategy", sort=False)["mean"].last()
     found = _areas(areas).merge(last.rename("last").reset_index(), on="strategy", how="left")
-    by_labels = paired_difference(arms, baseline)
+    gains = paired_difference(arms, baseline, over)
     by_minutes = paired_difference(arms, baseline, over="seconds")
-    return _row(task, found, by_labels, by_minutes)
+    return _row(task, found, gains, by_minutes)
 
 
-def _of_all(tasks: Sequence[pd.DataFrame], baseline: str) -> pd.DataFrame:
-    areas = pd.concat([area_under_curve(arms) for arms in tasks])
+def _of_all(tasks: Sequence[pd.DataFrame], baseline: str, over: Over) -> pd.DataFrame:
+    areas = pd.concat([area_under_curve(arms, over) for arms in tasks])
     means = areas.groupby(["strategy", "seed"], sort=False)["area"].mean().reset_index()
-    by_labels = paired_over_tasks(tasks, baseline)
+    gains = paired_over_tasks(tasks, baseline, over)
     by_minutes = paired_over_tasks(tasks, baseline, over="seconds")
-    return _row(ALL, _areas(means).assign(last=np.nan), by_labels, by_minutes)
+    return _row(ALL, _areas(means).assign(last=np.nan), gains, by_minutes)
 
 
 def _areas(areas: pd.DataFrame) -> pd.DataFrame:
@@ -120,9 +125,9 @@ def _areas(areas: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(
-    task: str, areas: pd.DataFrame, by_labels: pd.DataFrame, by_minutes: pd.DataFrame
+    task: str, areas: pd.DataFrame, gains: pd.DataFrame, by_minutes: pd.DataFrame
 ) -> pd.DataFrame:
-    differences = by_labels.drop(columns=["start", "annotation", "seeds"])
+    differences = gains.drop(columns=["start", "annotation", "seeds"])
     minutes = by_minutes[["strategy", "difference"]]
     found = areas.merge(differences, on="strategy", how="left").merge(
         minutes, on="strategy", how="left", suffixes=("", "_minutes")

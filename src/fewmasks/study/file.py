@@ -50,6 +50,9 @@ class ArmSection(Section):
     """Here instead of the study's, as are the next two."""
     starts: Names | None = None
     annotations: Kinds | None = None
+    rounds: Count | None = None
+    """Here instead of those of study and task, as is the next: of cheap labels one gives more."""
+    limit: Count | None = None
 
 
 class BaselineSection(Section):
@@ -73,6 +76,10 @@ class Study(Section):
     annotations: Kinds = ("mask",)
     settings: tuple[str, ...] = ()
     """`section.key=value`, as after --set."""
+    over: Literal["items", "minutes"] = "items"
+    """What areas under curves are over; minutes where lines differ in kind or number of labels."""
+    keep_models: bool = False
+    """Whether the models of last rounds stay, for `fewmasks compare` and `predict`."""
     baseline: BaselineSection = BaselineSection()
     task: Annotated[tuple[TaskSection, ...], Field(min_length=1)]
     arm: Annotated[tuple[ArmSection, ...], Field(min_length=1)] = (ArmSection(name="plain"),)

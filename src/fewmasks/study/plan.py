@@ -31,6 +31,8 @@ class Plan:
     config: Config = field(default_factory=Config)
     threads: int = 1
     """Per process; part of the plan, because it decides the last digits of a training."""
+    keep_models: bool = False
+    """Whether the models of the last round stay beside its record."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class Unit:
         start = f"from {self.start}" if len(self.plan.starts) > 1 else ""
         annotation = f"with {self.annotation}" if len(self.plan.annotations) > 1 else ""
         return ", ".join(filter(None, (f"seed {self.seed}", self.strategy, start, annotation)))
+
+    @property
+    def kept(self) -> Path | None:
+        """Where the model of the last round stays, if it does."""
+        last = self.plan.rounds - 1
+        owner = self.shared if last == 0 else self
+        return owner.file(last, "model.safetensors") if self.plan.keep_models else None
 
     @property
     def shared(self) -> "Unit":

@@ -81,8 +81,10 @@ def simulate(
             said = facts(project, plan, read_record(out / "run.json"), seconds)
             _write(project, plan, out, (curve, picks), said)
         for unit in first:
-            unit.file(0, "model.safetensors").unlink(missing_ok=True)
-            unit.file(0, "model.json").unlink(missing_ok=True)
+            path = unit.file(0, "model.safetensors")
+            if path != unit.kept:
+                path.unlink(missing_ok=True)
+                path.with_suffix(".json").unlink(missing_ok=True)
         return curve
 
 
@@ -283,6 +285,8 @@ def _described(project: Project, plan: Plan) -> dict[str, Any]:
     changed = {"config": plan.config.model_dump(), "data": fingerprint(project)}
     described = asdict(plan) | changed
     del described["threads"], described["config"]["query"]["map"]
+    if not plan.keep_models:  # so that runs from before there was a choice go on
+        del described["keep_models"]
     return json.loads(json.dumps(described))
 
 

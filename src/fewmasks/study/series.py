@@ -59,7 +59,7 @@ def run_study(
 
 def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> Found:
     """Write curve.csv, table.csv and report.html about the runs that are there."""
-    from fewmasks.study.comparison import compare, named, sentences
+    from fewmasks.study.comparison import AXES, compare, named, sentences
     from fewmasks.study.study_report import write_study_report
 
     if not (out / FILE).is_file():
@@ -71,7 +71,7 @@ def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> F
     for name in missing:
         say(f"not finished: {name}; run the study again and it goes on")
     curve, baseline = named(curve, study, out / FILE)
-    table = compare(curve, baseline)
+    table = compare(curve, baseline, AXES[study.over])
     write_text(
         out / "curve.csv", curve.drop(columns="name").to_csv(index=False, float_format="%.6f")
     )
@@ -100,12 +100,13 @@ def _plan(study: Study, task: TaskSection, arm: ArmSection, project: Project) ->
     where = f"settings of task {task.name!r}, arm {arm.name!r}"
     return Plan(
         strategies=tuple(arm.strategies or study.strategies),
-        rounds=task.rounds or study.rounds,
-        limit=task.limit or study.limit,
+        rounds=arm.rounds or task.rounds or study.rounds,
+        limit=arm.limit or task.limit or study.limit,
         seeds=study.seeds,
         annotations=tuple(arm.annotations or study.annotations),
         starts=tuple(arm.starts or study.starts),
         config=project.config.with_settings(settings, where),
+        keep_models=study.keep_models,
     )
 
 

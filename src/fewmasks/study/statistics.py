@@ -162,7 +162,8 @@ def _comparison(
     mean, low, high = interval(gains)
     n, wins = len(gains), int((gains > 0).sum())
     if n == 0:
-        return mean, low, high, n, wins, np.nan, "no seed was run with the baseline too"
+        note = "no seed of it and the baseline is over a range that all share"
+        return mean, low, high, n, wins, np.nan, note
     if n == 1:
         return mean, low, high, n, wins, np.nan, "one seed cannot tell a gain from luck"
     if np.ptp(gains) == 0:

@@ -46,7 +46,7 @@ def write_study_report(
     page = PAGE.substitute(
         title=escape(study.title),
         verdict=_overall(table, baseline, missing),
-        together=_together(table, baseline),
+        together=_together(table, baseline, study.over),
         tasks="\n".join(sections),
         facts=facts_list(_facts(study, baseline)),
     )
@@ -61,7 +61,7 @@ def _overall(table: pd.DataFrame, baseline: str, missing: Sequence[str]) -> str:
     return "</p><p>".join(lines)
 
 
-def _together(table: pd.DataFrame, baseline: str) -> str:
+def _together(table: pd.DataFrame, baseline: str, over: str) -> str:
     """Differences of every line in every task, a line a row."""
     compared = table[table["note"] != BASELINE]
     if compared.empty:
@@ -73,7 +73,9 @@ def _together(table: pd.DataFrame, baseline: str) -> str:
         line = "".join(f"<td>{cells.get(task, '')}</td>" for task in tasks)
         rows.append(f"<tr><td>{escape(str(name))}</td>{line}</tr>")
     heads = "".join(f"<th>{escape(task)}</th>" for task in tasks)
-    return TOGETHER.substitute(heads=heads, rows="\n".join(rows), baseline=escape(baseline))
+    axis = "labels" if over == "items" else over
+    lines = "\n".join(rows)
+    return TOGETHER.substitute(heads=heads, rows=lines, baseline=escape(baseline), axis=axis)
 
 
 def _cell(row: Any) -> str:
@@ -89,7 +91,7 @@ def _cell(row: Any) -> str:
 def _facts(study: Study, baseline: str) -> dict[str, object]:
     return {
         "tasks": {task.name: _source(task) for task in study.task},
-        "arms": {arm.name: ", ".join(arm.settings) or "no settings" for arm in study.arm},
+        "arms": {arm.name: _arm(arm) for arm in study.arm},
         "strategies": study.strategies,
         "starts": study.starts,
         "annotations": study.annotations,
@@ -100,19 +102,27 @@ def _facts(study: Study, baseline: str) -> dict[str, object]:
     }
 
 
+def _arm(arm: Any) -> str:
+    return "; ".join(filter(None, (_size(arm), ", ".join(arm.settings)))) or "no settings"
+
+
 def _source(task: Any) -> str:
     given = task.project or task.table or ", ".join(map(str, task.images))
-    size = ", ".join(
-        f"{value} {name}" for name in ("rounds", "limit") if (value := getattr(task, name))
+    return "; ".join(filter(None, (str(given), _size(task), ", ".join(task.settings))))
+
+
+def _size(section: Any) -> str:
+    """Rounds and limit, where a section has its own."""
+    return ", ".join(
+        f"{value} {name}" for name in ("rounds", "limit") if (value := getattr(section, name))
     )
-    return "; ".join(filter(None, (str(given), size, ", ".join(task.settings))))
 
 
 TOGETHER = Template("""<h2>Area above $baseline</h2>
 <section><div class=wide><table><thead><tr><th>line</th>$heads</tr></thead><tbody>
 $rows
 </tbody></table></div>
-<p class=note>Mean Dice along the curve over labels, against the baseline of the same seed: the mean
+<p class=note>Mean Dice along the curve over $axis, against the baseline of the same seed: the mean
 over seeds, its 95 % interval, and p of a paired t test corrected for the lines of a task by Holm's
 method. Bold: p below 0.05 and an interval without 0. Over all tasks, a seed counts with its mean
 over the tasks; these are the tasks of interest, not a sample of others.</p></section>""")

@@ -169,8 +169,9 @@ def _train(unit: Unit, project: Project, state: State, number: int, report: Repo
         ensemble=number + 1 < unit.plan.rounds,  # nothing is chosen after the last round
         report=_named(unit, f"round {number}, train", report),
     )
-    if unit.strategy == SHARED:
-        save_model(model, unit.file(0, "model.safetensors"))
+    path = unit.file(number, "model.safetensors")
+    if unit.strategy == SHARED or path == unit.kept:
+        save_model(model, path)
     return model
 
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from fewmasks.config import LearnConfig, beyond_labels
 from fewmasks.io.cache import PixelCache
-from fewmasks.learn import session
+from fewmasks.learn import scenes, session
 from fewmasks.learn.data import Frames, load_labelled
 from fewmasks.learn.model import Model, build, load_model, save_model
 from fewmasks.learn.predict import predict
@@ -206,7 +206,7 @@ def test_a_project_of_scribbles_alone_never_gets_a_pixel_that_nobody_drew(tmp_pa
         assert np.array_equal(stored.mask, mask)
         assert stored.by == "anna"
     images = tmp_path / "study" / "images"
-    session.predict_files(project, [images], tmp_path / "out")
+    scenes.predict_files(project, [images], tmp_path / "out")
     assert len(list((tmp_path / "out").glob("*.png"))) == 12
 
 

@@ -17,6 +17,7 @@ export type StartSource =
   | 'bright'
   | 'dark'
   | 'random-walker'
+  | 'snap'
 
 /** Replace the mask by what `from` names, with the kind of label that this makes it. */
 export function useStart(editor: Editor | null, work: Work | null) {
@@ -40,7 +41,9 @@ export function useStart(editor: Editor | null, work: Work | null) {
       else if (from === 'dark') await use(await client.tool(id, 'watershed?dark=true'), 'mask')
       else {
         const drawn = await codec.encode(editor.mask.data.slice(), info.height, info.width)
-        await use(await client.tool(id, 'random-walker', drawn), 'mask')
+        const { kind } = editor.state()
+        if (from === 'snap') await use(await client.tool(id, 'snap', drawn), kind)
+        else await use(await client.tool(id, 'random-walker', drawn), 'mask')
       }
       if (from === 'nothing' || from === 'prediction') prefer({ startFrom: from })
     } catch (error) {
@@ -80,6 +83,7 @@ export function StartPanel({ editor, state, work, counts, onStart }: StartPanelP
     { from: 'bright', text: 'Outlines of what is bright', isShown: isOneObject },
     { from: 'dark', text: 'Of what is dark', isShown: isOneObject },
     { from: 'random-walker', text: 'Grow the scribble', isShown: true, isOff: !isPartial(counts) },
+    { from: 'snap', text: 'Snap to edges', isShown: true, isOff: !isDrawn(counts) },
   ]
   return (
     <Section title="Start from">
@@ -111,6 +115,10 @@ export function StartPanel({ editor, state, work, counts, onStart }: StartPanelP
     </Section>
   )
 }
+
+/** There is more than one value, so there are borders to move. */
+const isDrawn = (counts: Uint32Array | null): boolean =>
+  counts !== null && counts.filter((count) => count > 0).length > 1
 
 /** Something is named and something is not: a scribble to grow from. */
 const isPartial = (counts: Uint32Array | null): boolean =>

@@ -119,7 +119,7 @@ export function makeClient(get: typeof fetch = (...args) => fetch(...args)) {
     unskip: (id: string) => ask(`${address(id)}/skip`, { method: 'DELETE' }),
     comments: (id: string) => json<Comment[]>(`${address(id)}/comments`),
     comment: (id: string, text: string) => post<Comment>(`${address(id)}/comment`, { text }),
-    /** A mask from a tool on the server: from a scribble, or from the labelled slices around. */
+    /** A mask from a tool on the server: from what is drawn, or from the labelled slices around. */
     tool: async (id: string, name: ToolName, png?: Uint8Array<ArrayBuffer>) => {
       const init: RequestInit = { method: 'POST' }
       if (png) Object.assign(init, { body: png, headers: { 'Content-Type': 'image/png' } })
@@ -135,7 +135,12 @@ export function makeClient(get: typeof fetch = (...args) => fetch(...args)) {
 }
 
 export type PictureName = 'image' | 'label' | 'draft' | 'prediction' | 'uncertainty'
-export type ToolName = 'random-walker' | 'interpolate' | 'watershed' | 'watershed?dark=true'
+export type ToolName =
+  | 'random-walker'
+  | 'snap'
+  | 'interpolate'
+  | 'watershed'
+  | 'watershed?dark=true'
 
 async function refusal(response: Response): Promise<ServerError> {
   let said: unknown
