@@ -166,6 +166,13 @@ def test_the_default_round_is_of_twenty_or_what_is_left(trained):
     assert len(session.next_round(trained, "random").picks) == 4
 
 
+def test_the_next_round_is_as_large_as_the_last_one(fresh):
+    asked = session.next_round(fresh, "random", limit=3)
+    answer(fresh, asked)
+    again = session.next_round(fresh, "random")
+    assert len(again.picks) == 3
+
+
 def test_a_strategy_without_model_needs_none(fresh):
     said = []
     assert session.next_round(fresh, "strided", 2, say=said.append).strategy == "strided"

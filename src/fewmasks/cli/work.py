@@ -160,7 +160,10 @@ def next_(
     strategy: Annotated[
         str | None, typer.Option(help="How to choose; see `fewmasks strategies`.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="How many items to ask for.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(help="How many items to ask for; by default as many as last time, or 20."),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How many minutes of labelling to fill.")
     ] = None,

@@ -347,13 +347,19 @@ def _sized(
 ) -> Round:
     """The round of the one of the two sizes that is given."""
     limit, minutes = limit_or_minutes
-    limit = DEFAULT_LIMIT if limit is None else limit
+    limit = _usual_limit(project) if limit is None else limit
     if minutes is None and project.config.cost.scribble_worth is None:
         return ask(limit)
     model = newest_model(project) if project.trainings() else None
     if minutes is None:
         return with_kinds(project, model, ask(limit), report)
     return round_within(project, model, minutes, ask, say, report)
+
+
+def _usual_limit(project: Project) -> int:
+    """As many items as the last round asked of the training side."""
+    asked = [pick for each in project.rounds()[-1:] for pick in each.picks if not pick.audit]
+    return len(asked) or DEFAULT_LIMIT
 
 
 def _strategy_and_evidence(
