@@ -65,6 +65,7 @@ def test_every_arm_is_run_and_compared(done):
     page = Page(done / "out" / "report.html")
     for words in ("Long <or> short", "pictures", "long", "learn.iterations=4"):
         assert words in page.text
+    assert "Dice over labels" in (done / "out" / "pictures.svg").read_text()
     assert [attrs for _, attrs in page.tags if {"src", "href"} & set(attrs)] == []
 
 
@@ -122,6 +123,7 @@ def test_an_arm_may_give_more_labels_and_is_compared_over_minutes(done):
     areas = curve.groupby(["arm", "seed"])["dice"].mean()
     assert found["difference"] == pytest.approx((areas["many"] - areas["short"]).mean(), abs=1e-6)
     assert found["difference"] == found["difference_minutes"]
+    assert "Dice over minutes of labelling" in (done / "minutes" / "pictures.svg").read_text()
     page = Page(done / "minutes" / "report.html")
     for words in ("Mean Dice along the curve over minutes", "many: 4 limit; cost"):
         assert words in page.text

@@ -203,12 +203,18 @@ def _map_dots(points: pd.DataFrame, marker: dict[str, Any]) -> go.Scatter:
     )
 
 
-def plot_svg(curve: pd.DataFrame, path: Path) -> Path:
-    """Write mean Dice over labels with intervals as a small SVG that suits light and dark pages."""
+def plot_svg(curve: pd.DataFrame, path: Path, over: Over = "items") -> Path:
+    """Write mean Dice with intervals as a small SVG that suits light and dark pages.
+
+    It is over labels, or over minutes of labelling.
+    """
+    axis = "labels"
+    if over == "seconds":
+        curve, axis = curve.assign(items=curve["seconds"] / 60), "minutes of labelling"
     means = mean_curve(curve).dropna(subset=["mean"])
     looks_of = looks(curve)
     frame = _Frame(*_limits(curve["items"], pad=0.02), *_limits(curve["dice"]))
-    parts = _svg_axes(frame)
+    parts = _svg_axes(frame, axis)
     for place, (arm, look) in enumerate(looks_of.items()):
         parts += _svg_arm(rows_of(arm, means), look, frame, place)
     if means.empty:
@@ -218,7 +224,7 @@ def plot_svg(curve: pd.DataFrame, path: Path) -> Path:
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {620 + 8 * longest} {height}" '
         'role="img" font-family="system-ui, sans-serif" font-size="13" fill="#808690">\n'
-        "<title>Dice over labels, mean and 95 % interval over seeds</title>\n"
+        f"<title>Dice over {axis}, mean and 95 % interval over seeds</title>\n"
         '<clipPath id="axes"><rect x="60" y="12" width="504" height="320"/></clipPath>\n'
         + "\n".join(parts)
         + "\n</svg>\n",
@@ -335,7 +341,7 @@ class _Frame:
         return " ".join(f"{self.x(a)},{self.y(b)}" for a, b in zip(x, y, strict=True))
 
 
-def _svg_axes(frame: _Frame) -> list[str]:
+def _svg_axes(frame: _Frame, axis: str) -> list[str]:
     grid = '<path d="{}" stroke="#808690" stroke-opacity="{}" fill="none"/>'
     parts = []
     for value in _ticks(frame.y_low, frame.y_high):
@@ -346,7 +352,7 @@ def _svg_axes(frame: _Frame) -> list[str]:
         parts.append(grid.format(f"M{frame.x(value)} 328v5", 0.8))
         parts.append(f'<text x="{frame.x(value)}" y="348" text-anchor="middle">{value:g}</text>')
     parts.append(grid.format("M60 16V328H560", 0.8))
-    parts.append('<text x="310" y="370" text-anchor="middle">labels</text>')
+    parts.append(f'<text x="310" y="370" text-anchor="middle">{axis}</text>')
     parts.append(
         '<text x="16" y="172" text-anchor="middle" transform="rotate(-90 16 172)">Dice</text>'
     )

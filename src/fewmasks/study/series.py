@@ -58,8 +58,9 @@ def run_study(
 
 
 def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> Found:
-    """Write curve.csv, table.csv and report.html about the runs that are there."""
-    from fewmasks.study.comparison import AXES, compare, named, sentences
+    """Write curve.csv, table.csv, report.html and a picture a task about the runs that are there."""
+    from fewmasks.study.charts import plot_svg
+    from fewmasks.study.comparison import AXES, compare, named, sentences, tasks_of
     from fewmasks.study.study_report import write_study_report
 
     if not (out / FILE).is_file():
@@ -71,11 +72,14 @@ def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> F
     for name in missing:
         say(f"not finished: {name}; run the study again and it goes on")
     curve, baseline = named(curve, study, out / FILE)
-    table = compare(curve, baseline, AXES[study.over])
+    over = AXES[study.over]
+    table = compare(curve, baseline, over)
     write_text(
         out / "curve.csv", curve.drop(columns="name").to_csv(index=False, float_format="%.6f")
     )
     write_text(out / "table.csv", table.to_csv(index=False, float_format="%.6f"))
+    for task, arms in tasks_of(curve):
+        plot_svg(arms, out / f"{task}.svg", over)
     write_study_report(out / "report.html", study, curve, table, baseline, missing)
     return Found(table, sentences(table, baseline))
 
