@@ -58,7 +58,7 @@ def run_study(
 
 
 def report_study(out: Path, say: Callable[[str], None] = lambda line: None) -> Found:
-    """Write curve.csv, table.csv, report.html and a picture a task about the runs that are there."""
+    """Write curve.csv, table.csv, report.html and TASK.svg about the runs that are there."""
     from fewmasks.study.charts import plot_svg
     from fewmasks.study.comparison import AXES, compare, named, sentences, tasks_of
     from fewmasks.study.study_report import write_study_report
