@@ -125,7 +125,12 @@ def test_an_arm_may_give_more_labels_and_is_compared_over_minutes(done):
     assert found["difference"] == found["difference_minutes"]
     assert "Dice over minutes of labelling" in (done / "minutes" / "pictures.svg").read_text()
     page = Page(done / "minutes" / "report.html")
-    for words in ("Mean Dice along the curve over minutes", "many: 4 limit; cost"):
+    words_of = (
+        "Mean Dice along the curve over minutes",
+        "many: 4 limit; cost",
+        "last Dice, at minutes",
+    )
+    for words in words_of:
         assert words in page.text
     kept = sorted(str(p.relative_to(done / "minutes")) for p in done.rglob("*.safetensors"))
     assert kept == [

@@ -67,19 +67,24 @@ def write_report(
     return path
 
 
-def verdict(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
-    """What a curve says, in a sentence for each of the best arms."""
+def verdict(
+    curve: pd.DataFrame,
+    looks_of: Mapping[Arm, Look],
+    baseline: str = "random",
+    unit: str = "labels",
+) -> str:
+    """What a curve says, in a sentence for each of the best arms; `unit` is that of its items."""
     if curve["dice"].isna().all():
         return "No score: no round has a Dice, so nothing can be said about any strategy."
     if baseline not in set(curve["strategy"]):
         return (
-            f"{_final_words(curve, looks_of)} There is no {baseline} baseline in this run, so "
+            f"{_final_words(curve, looks_of, unit)} There is no {baseline} baseline in this run, so "
             "nothing can be said about whether choosing helped."
         )
     differences = paired_difference(curve, baseline).sort_values("difference", ascending=False)
     if differences.empty:
-        return _final_words(curve, looks_of)
-    named = [_sentence(curve, row, looks_of, baseline) for _, row in differences.iterrows()]
+        return _final_words(curve, looks_of, unit)
+    named = [_sentence(curve, row, looks_of, (baseline, unit)) for _, row in differences.iterrows()]
     rest = len(named) - IN_WORDS
     more = f" The table has {rest} more." if rest > 0 else ""
     few = int(differences["seeds"].min())
@@ -87,11 +92,11 @@ def verdict(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "
     return "</p><p>".join(named[:IN_WORDS]) + more + warning
 
 
-def _final_words(curve: pd.DataFrame, looks_of: Mapping[Arm, Look]) -> str:
+def _final_words(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], unit: str) -> str:
     final = _final(curve)
     words = [
         f"<b>{escape(look.name)}</b> ended at Dice {final[arm][0]:.2f} with {final[arm][1]:.0f} "
-        "labels."
+        f"{unit}."
         for arm, look in looks_of.items()
         if arm in final
     ]
@@ -99,9 +104,12 @@ def _final_words(curve: pd.DataFrame, looks_of: Mapping[Arm, Look]) -> str:
 
 
 def _sentence(
-    curve: pd.DataFrame, row: pd.Series, looks_of: Mapping[Arm, Look], baseline: str
+    curve: pd.DataFrame,
+    row: pd.Series,
+    looks_of: Mapping[Arm, Look],
+    baseline_and_unit: tuple[str, str],
 ) -> str:
-    arm = tuple(row[ARM])
+    arm, (baseline, unit) = tuple(row[ARM]), baseline_and_unit
     against = (baseline, *arm[1:])
     final = _final(curve)
     name = f"<b>{escape(looks_of[arm].name)}</b>"
@@ -112,15 +120,15 @@ def _sentence(
     target = final[against][0]
     needed = labels_to_reach(curve, target).set_index(ARM)["items"]
     if needed[arm] == needed[against]:
-        text = f"{name} reached Dice {target:.2f} with {needed[arm]:.0f} labels, as {baseline} did"
+        text = f"{name} reached Dice {target:.2f} with {needed[arm]:.0f} {unit}, as {baseline} did"
     elif needed[arm] >= 0:
         text = (
-            f"{name} reached Dice {target:.2f} with {needed[arm]:.0f} labels, where {baseline} "
+            f"{name} reached Dice {target:.2f} with {needed[arm]:.0f} {unit}, where {baseline} "
             f"needed {needed[against]:.0f}"
         )
     else:
         text = (
-            f"{name} ended at Dice {final[arm][0]:.2f} with {final[arm][1]:.0f} labels and never "
+            f"{name} ended at Dice {final[arm][0]:.2f} with {final[arm][1]:.0f} {unit} and never "
             f"reached {baseline}'s {target:.2f}"
         )
     seeds = _count(int(row["seeds"]), "paired seed")
@@ -220,8 +228,13 @@ def _pool_section(
     )
 
 
-def arms_table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str = "random") -> str:
-    """Areas and paired differences of all arms."""
+def arms_table(
+    curve: pd.DataFrame,
+    looks_of: Mapping[Arm, Look],
+    baseline: str = "random",
+    unit: str = "labels",
+) -> str:
+    """Areas and paired differences of all arms; `unit` is that of the curve's items."""
     areas, final = area_under_curve(curve), _final(curve)
     by_labels = paired_difference(curve, baseline).set_index(ARM)
     by_minutes = paired_difference(curve, baseline, over="seconds").set_index(ARM)
@@ -244,7 +257,10 @@ def arms_table(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], baseline: str 
     span = areas.groupby(SETTING, dropna=False)[["first", "last"]].first().dropna()
     spans = {f"{first:.0f} to {last:.0f}" for first, last in span.to_numpy()}
     return TABLE.substitute(
-        baseline=escape(baseline), rows="\n".join(rows), span=" and ".join(sorted(spans)) or "no"
+        baseline=escape(baseline),
+        rows="\n".join(rows),
+        span=" and ".join(sorted(spans)) or "no",
+        unit=unit,
     )
 
 
@@ -325,13 +341,13 @@ MORE = Template("""<h2>What more labelling would bring</h2>
 the interval is wide. Whether it is worth it is for people to say.</p></section>""")
 
 TABLE = Template("""<div class=wide><table>
-<thead><tr><th>strategy</th><th>seeds</th><th>last Dice, at labels</th>
+<thead><tr><th>strategy</th><th>seeds</th><th>last Dice, at $unit</th>
 <th>area under the curve</th><th>area above $baseline</th><th>and over time</th>
 <th>seeds won</th><th>p (Holm)</th><th>reading</th></tr></thead>
 <tbody>
 $rows
 </tbody></table></div>
-<p class=note>Area: mean Dice from $span labels, the range that all runs share. Differences are
+<p class=note>Area: mean Dice from $span $unit, the range that all runs share. Differences are
 paired by seed; p is a paired t test, corrected for the number of strategies by Holm's method.
 A strategy is called better or worse only if p is below 0.05 and the interval leaves out 0.</p>""")
 

@@ -35,12 +35,15 @@ def write_study_report(
     for number, (task, arms) in enumerate(tasks_of(curve)):
         looks_of = looks(arms, baseline)
         chart = FIRST_CHART if number == 0 else f"curves-{number}"
+        unit, compared = "labels", arms
+        if study.over == "minutes":
+            unit, compared = "minutes", arms.assign(items=arms["seconds"] / 60)
         sections.append(
             TASK.substitute(
                 name=escape(task),
-                verdict=verdict(arms, looks_of, baseline),
+                verdict=verdict(compared, looks_of, baseline, unit),
                 curves=main_chart(arms, looks_of, chart),
-                table=arms_table(arms, looks_of, baseline),
+                table=arms_table(compared, looks_of, baseline, unit),
             )
         )
     page = PAGE.substitute(
