@@ -78,8 +78,8 @@ def verdict(
         return "No score: no round has a Dice, so nothing can be said about any strategy."
     if baseline not in set(curve["strategy"]):
         return (
-            f"{_final_words(curve, looks_of, unit)} There is no {baseline} baseline in this run, so "
-            "nothing can be said about whether choosing helped."
+            f"{_final_words(curve, looks_of, unit)} There is no {baseline} baseline in this run, "
+            "so nothing can be said about whether choosing helped."
         )
     differences = paired_difference(curve, baseline).sort_values("difference", ascending=False)
     if differences.empty:
