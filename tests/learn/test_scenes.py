@@ -22,23 +22,9 @@ from fewmasks.learn import scenes, session
 from fewmasks.learn.model import load_model, save_model
 from fewmasks.learn.predict import predict
 from fewmasks.metrics import dice, iou
-from fewmasks.project import Import, create, open_project
+from fewmasks.project import Import, create
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory):
-    """Pictures with six labels and a model."""
-    project = made.fast(made.pictures(tmp_path_factory.mktemp("trained")))
-    label_from_reference(project, [f"p{k:02d}" for k in (0, 1, 2, 3, 4, 6)])
-    session.train(project)
-    return project
-
-
-@pytest.fixture
-def trained(trained_once, tmp_path):
-    return made.fast(open_project(shutil.copytree(trained_once.folder, tmp_path / "project")))
 
 
 def predicted(project, *images, out, **options):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -25,20 +24,6 @@ from fewmasks.types import Label, Pick, Round
 pytestmark = pytest.mark.slow
 
 STRATEGIES = load_strategies()
-
-
-@pytest.fixture(scope="module")
-def trained_once(tmp_path_factory):
-    """Pictures with six labels and a model."""
-    project = made.fast(made.pictures(tmp_path_factory.mktemp("trained")))
-    label_from_reference(project, [f"p{k:02d}" for k in (0, 1, 2, 3, 4, 6)])
-    session.train(project)
-    return project
-
-
-@pytest.fixture
-def trained(trained_once, tmp_path):
-    return made.fast(open_project(shutil.copytree(trained_once.folder, tmp_path / "project")))
 
 
 @pytest.fixture
