@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow]
 KILLS = int(os.environ.get("FEWMASKS_KILLS", "3"))
 STROKES = 5
 LONGEST_WAIT = 3000
-"""Milliseconds after which a training is killed; on no machine is it done by then."""
+"""Milliseconds after which a training is killed: less than one takes, its start included."""
 
 
 def at_some_moment(page, rng, number: int, ledger) -> bool:

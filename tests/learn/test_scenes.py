@@ -16,13 +16,13 @@ from tests.study import made
 from typer.testing import CliRunner
 
 from fewmasks.cli.main import app
-from fewmasks.errors import ConfigError, FormatError, GeometryError, ProjectError
+from fewmasks.errors import ConfigError, FewmasksError, FormatError, GeometryError, ProjectError
 from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import scenes, session
 from fewmasks.learn.model import load_model, save_model
 from fewmasks.learn.predict import predict
 from fewmasks.metrics import dice, iou
-from fewmasks.project import Import, create
+from fewmasks.project import Import, create, open_project
 
 pytestmark = pytest.mark.slow
 
@@ -242,6 +242,24 @@ def test_unknown_pixels_and_scenes_without_a_mask_count_nothing(regions, tmp_pat
     assert (some.f1, some.recall) == (single.f1, single.recall)
 
 
+def test_a_data_set_of_its_own_unknown_number_has_it_in_scenes_too(regions, tmp_path):
+    project, images, masks = regions
+    one = [project.folder / project.trainings()[1]["path"]]
+    ours, theirs = (tmp_path / name for name in ("ours", "theirs"))
+    for path in sorted(masks.iterdir()):
+        mask = read_picture(path).copy()
+        for folder, unknown in ((ours, 255), (theirs, 9)):
+            mask[:30] = unknown
+            write_picture(folder / path.name, mask)
+    with pytest.raises(FormatError, match="holds class 9"):
+        scenes.compare(project, images, theirs, one)
+    elsewhere = open_project(shutil.copytree(project.folder, tmp_path / "elsewhere"))
+    elsewhere.facts["unknown"] = 9
+    assert scenes.compare(elsewhere, images, theirs, one) == scenes.compare(
+        project, images, ours, one
+    )
+
+
 def test_scenes_that_say_nothing_are_refused(regions, tmp_path):
     project, images, masks = regions
     empty, beyond, small = (shutil.copytree(masks, tmp_path / name) for name in "abc")
@@ -255,6 +273,12 @@ def test_scenes_that_say_nothing_are_refused(regions, tmp_path):
     write_picture(small / "4.png", np.zeros((9, 9), np.uint8))
     with pytest.raises(GeometryError, match="the mask is 1 x 9 x 9, its image 1 x 60 x 60"):
         scenes.compare(project, images, small)
+    write_picture(tmp_path / "others" / "x.png", np.zeros((60, 60), np.uint8))
+    with pytest.raises(FewmasksError, match="none of its 1 image files is called like one of"):
+        scenes.compare(project, images, tmp_path / "others")
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(FewmasksError, match="nothing"):
+        scenes.compare(project, images, tmp_path / "nothing")
     with pytest.raises(ConfigError, match=r"--overlap: -1"):
         scenes.compare(project, images, masks, overlap=-1.0)
 

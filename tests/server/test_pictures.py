@@ -183,6 +183,16 @@ def test_borders_drawn_roughly_snap_to_the_edge(tmp_path, times, colours):
     assert project.labels() == []
 
 
+@pytest.mark.slow
+def test_a_picture_of_one_row_snaps_as_well(tmp_path):
+    pixels = np.repeat(np.array([[10, 200]], np.uint8), 12, axis=1)
+    project = project_of(tmp_path, *[write_png(tmp_path / f"{n}.png", pixels) for n in "ab"])
+    drawn = np.where(np.arange(24) < 11, 0, 2).astype(np.uint8)[None]
+    found = tools.snap(project, 0, drawn)
+    assert found.shape == drawn.shape
+    assert set(np.flatnonzero(found != np.where(np.arange(24) < 12, 0, 2))) <= {11, 12}
+
+
 def square(height: int, width: int, top: int) -> np.ndarray:
     mask = np.zeros((height, width), np.uint8)
     mask[top : top + 2, 1:4] = 2

@@ -20,7 +20,7 @@ Settings = Annotated[
 ]
 Overlap = Annotated[
     float,
-    typer.Option(help="In a project of regions: share by which windows overlap; a mean counts."),
+    typer.Option(help="Of regions: share by which windows overlap; pixels have their mean."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -154,7 +154,7 @@ def train(
     if opened.summary()["labels"]["scribble"] and not opened.config.learn.random_walk:
         typer.echo(
             "scribbles say nothing of what lies far from them: --set learn.random_walk=0.5 "
-            "completes them, which in a study on hearts was worth more than anything else"
+            "completes them (all slices of a heart study: Dice 0.81 instead of 0.27)"
         )
     typer.echo(f"stop? {opened.summary()['stop']['sentence']}")
     typer.echo(f"next: fewmasks next {project}")

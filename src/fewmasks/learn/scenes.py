@@ -19,7 +19,7 @@ from fewmasks.io.scan import scan_folders
 from fewmasks.learn.model import Model, load_model
 from fewmasks.learn.predict import mosaic
 from fewmasks.learn.session import Report, newest_model, silent
-from fewmasks.metrics import confusion
+from fewmasks.metrics import confusion, dice_from_confusion, iou_from_confusion
 from fewmasks.project import Project
 from fewmasks.types import UNKNOWN, Item, Rows
 
@@ -93,8 +93,8 @@ def compare(
         raise ProjectError(
             f"{project.folder}: no trained model; run `fewmasks train {project.folder}`"
         )
-    loaded = [_model_of(project, path) for path in paths]
     entries = [entry for entry in scan_folders([images], masks).entries if entry.mask is not None]
+    loaded = [_model_of(project, path) for path in paths]
     n_classes = len(project.classes)
     counts = np.zeros((len(loaded), n_classes, n_classes), np.int64)
     for done, entry in enumerate(entries, start=1):
@@ -134,14 +134,13 @@ def _metrics(counts: Int64[np.ndarray, "c c"], foreground: Rows) -> Float[np.nda
     kept = foreground[actual[foreground] > 0]
     if not len(kept):
         return np.full(4, np.nan)
-    hits, predicted, actual = hits[kept], predicted[kept], actual[kept]
     each = (
-        2 * hits / (predicted + actual),
-        hits / (predicted + actual - hits),
+        dice_from_confusion(counts),  # that is F1
+        iou_from_confusion(counts),
         hits / np.maximum(predicted, 1),
-        hits / actual,
+        hits / np.maximum(actual, 1),
     )
-    return np.mean(each, axis=1)
+    return np.mean([of_class[kept] for of_class in each], axis=1)
 
 
 def _refuse_overlap(overlap: float) -> None:
@@ -175,7 +174,7 @@ def _model_of(project: Project, path: Path) -> Model:
 def _truth(project: Project, mask: Path, image: Path) -> UInt8[np.ndarray, "z y x"]:
     axis = project.facts["slice_axis"]
     check_grid(mask, image, axis)
-    truth = read_mask(mask, axis)
+    truth = read_mask(mask, axis, project.facts["unknown"])
     if project.facts["white_is_foreground"]:
         truth[truth == UNKNOWN] = 1
     check_mask(truth, mask, len(project.classes), open_source(image, axis).shape)

@@ -84,7 +84,7 @@ def snap(project: Project, row: int, drawn: UInt8[np.ndarray, "y x"]) -> UInt8[n
     (Meyer and Beucher, Morphological segmentation, 1990). What is unknown stays so, and a part too
     small to have such an inside stays as it is.
     """
-    from scipy.ndimage import gaussian_gradient_magnitude, maximum_filter
+    from scipy.ndimage import find_objects, gaussian_gradient_magnitude, maximum_filter
     from skimage.measure import label as numbered
     from skimage.segmentation import watershed
 
@@ -94,7 +94,8 @@ def snap(project: Project, row: int, drawn: UInt8[np.ndarray, "y x"]) -> UInt8[n
         raise Refusal(422, f"{chosen.id}: no two classes meet; draw something to snap")
     reach = max(LEAST_REACH, max(drawn.shape) // ALONG)
     near = maximum_filter(borders, 2 * reach - 1)
-    place = _box(near, reach)
+    ((rows, columns),) = find_objects(near.astype(np.uint8))  # nothing else is computed
+    place = tuple(slice(max(0, of.start - reach), of.stop + reach) for of in (rows, columns))
     drawn_here, near = drawn[place], near[place]
     shades = np.moveaxis(picture(project, chosen)[place].astype(np.float32), -1, 0)
     edges = np.stack([gaussian_gradient_magnitude(each, 1.0) for each in shades]).max(axis=0)
@@ -119,12 +120,6 @@ def _borders(drawn: UInt8[np.ndarray, "y x"]) -> Bool[np.ndarray, "y x"]:
         found[ours] |= meet
         found[theirs] |= meet
     return found
-
-
-def _box(chosen: Bool[np.ndarray, "y x"], margin: int) -> tuple[slice, slice]:
-    """The smallest box around all that is chosen, with a margin."""
-    (y0, *_, y1), (x0, *_, x1) = (np.flatnonzero(chosen.any(axis=axis)) for axis in (1, 0))
-    return slice(max(0, y0 - margin), y1 + 1 + margin), slice(max(0, x0 - margin), x1 + 1 + margin)
 
 
 def _thinned(project: Project, chosen: Item, step: int) -> Float[np.ndarray, "y x"]:

@@ -84,7 +84,7 @@ def verdict(
     differences = paired_difference(curve, baseline).sort_values("difference", ascending=False)
     if differences.empty:
         return _final_words(curve, looks_of, unit)
-    named = [_sentence(curve, row, looks_of, (baseline, unit)) for _, row in differences.iterrows()]
+    named = [_sentence(curve, row, looks_of, baseline, unit) for _, row in differences.iterrows()]
     rest = len(named) - IN_WORDS
     more = f" The table has {rest} more." if rest > 0 else ""
     few = int(differences["seeds"].min())
@@ -107,9 +107,10 @@ def _sentence(
     curve: pd.DataFrame,
     row: pd.Series,
     looks_of: Mapping[Arm, Look],
-    baseline_and_unit: tuple[str, str],
+    baseline: str,
+    unit: str,
 ) -> str:
-    arm, (baseline, unit) = tuple(row[ARM]), baseline_and_unit
+    arm = tuple(row[ARM])
     against = (baseline, *arm[1:])
     final = _final(curve)
     name = f"<b>{escape(looks_of[arm].name)}</b>"
