@@ -289,11 +289,14 @@ def test_the_command_names_the_best_and_predict_takes_it(regions, tmp_path):
     said = CliRunner().invoke(app, words)
     assert said.exit_code == 0, said.output
     assert said.stdout.splitlines()[1].endswith("model-0001.safetensors")
+    spaced = shutil.copytree(project.folder / "models", tmp_path / "two words")
+    words_of_best = CliRunner().invoke(app, [*words, *map(str, spaced.glob("*.safetensors"))])
+    assert f"--model '{spaced / 'model-0001.safetensors'}'" in words_of_best.stdout
     best = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)[0]
     assert best["model"].endswith("model-0001.safetensors")
     words = ["predict", str(project.folder), "--images", str(images), "--out", str(tmp_path)]
     assert CliRunner().invoke(app, [*words, "--model", best["model"]]).exit_code == 0
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.glob("*.png"))) == 3
 
 
 @over(arrays(float, st.tuples(st.integers(1, 6), st.just(4)), elements=st.floats(0, 1)))

@@ -1,6 +1,7 @@
 """Commands for work on a project: create, info, train, next, label, predict, compare."""
 
 import json
+import shlex
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -328,7 +329,8 @@ def compare(
             f"{each.rank:6.2f}  {each.f1:.3f}  {each.iou:.3f}      {each.precision:.3f}   "
             f"{each.recall:.3f}  {each.model}"
         )
-    typer.echo(f"next: fewmasks predict {project} --model {found[0].model} --images ... --out ...")
+    best = shlex.quote(str(found[0].model))
+    typer.echo(f"next: fewmasks predict {project} --model {best} --images ... --out ...")
 
 
 COMMANDS = (create, info, pretrain, train, next_, label, export, predict, compare)
