@@ -57,7 +57,11 @@ class LearnConfig(Section):
     recipe: Literal["partial", "dmpls"] = "partial"
     """What is learnt from: known pixels alone, or also what two decoders agree on (DMPLS)."""
     random_walk: float = Field(0.0, ge=0, lt=1)
-    """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights."""
+    """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights
+    (docs/decisions/0017)."""
+    gated_crf: float = Field(0.0, ge=0)
+    """Weight of a penalty on classes that change where colour does not, around scribbles; 0.02 is
+    much."""
     interpolate: float = Field(0.0, ge=0, lt=1)
     """Weight of slices guessed between two labelled ones."""
     interpolate_gap: int = Field(4, ge=2)
@@ -82,13 +86,15 @@ class LearnConfig(Section):
     devices: int = Field(1, ge=1)
 
 
-def beyond_labels(learn: LearnConfig) -> dict[str, str | float]:
-    """What training learns from apart from labels: the settings that are on, and their values."""
-    on = {
-        name: value
-        for name in ("random_walk", "interpolate", "watershed", "composite", "fixmatch")
-        if (value := getattr(learn, name))
-    }
+def beyond_labels(learn: LearnConfig, scribbles: bool) -> dict[str, str | float]:
+    """What training learns from apart from labels: the settings that are on, and their values.
+
+    Two of them have something to say only where there are scribbles.
+    """
+    names = ["interpolate", "watershed", "composite", "fixmatch"]
+    if scribbles:
+        names = ["random_walk", "gated_crf", *names]
+    on = {name: value for name in names if (value := getattr(learn, name))}
     return on if learn.recipe == "partial" else {"recipe": learn.recipe, **on}
 
 
@@ -109,6 +115,9 @@ class PretrainConfig(Section):
     weight_decay: float = Field(1e-4, ge=0)
     views: Literal["auto", "grey", "colour", "histology", "overhead"] = "auto"
     """What may change between two views of an item; auto takes grey or colour by the channels."""
+    strength: float | None = Field(None, gt=0, le=1)
+    """How far two views differ in place and colour, of what is allowed; by default 0.25 for group
+    contrast, whose group mates differ by themselves, and else 1."""
     hidden: int = Field(512, ge=2)
     """Width of the heads' hidden layer."""
     projection: int = Field(128, ge=2)

@@ -161,6 +161,19 @@ def test_labels_that_go_out_come_back_as_they_were(tmp_path, classes, name):
         assert again.label("a/p0").seconds == 30.0  # Label Studio measures
 
 
+@pytest.mark.parametrize("kind", ["mask", "scribble"])
+def test_labels_that_come_back_unchanged_are_no_new_ones(tmp_path, kind):
+    """Neither by another hand nor, the background lost, as scribbles."""
+    project = labelled(tmp_path / "first", ("background", "cell"))
+    before = project.labels()
+    export(project, "label-studio", tmp_path / "out")
+    heard: list[str] = []
+    path = tmp_path / "out" / "tasks.json"
+    assert label_from_files(project, path, kind=kind, by="studio", say=heard.append) == 0
+    assert heard == ["2 annotations are labels of this project as they were, and stay so"]
+    assert project.labels() == before
+
+
 def test_masks_hold_unknown_as_255(project, tmp_path):
     assert export(project, "png", tmp_path / "out") == 2
     mask = read_mask(tmp_path / "out" / "a" / "p0.png")[0]

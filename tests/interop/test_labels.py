@@ -342,6 +342,19 @@ def test_the_same_files_again_change_nothing(pictures, tmp_path):
     assert pictures.labels() == before
 
 
+def test_replaced_labels_are_counted_and_repeated_ones_are_not(pictures, tmp_path):
+    write_picture(tmp_path / "in" / "p00.png", mask())
+    write_picture(tmp_path / "in" / "p01.png", mask())
+    heard: list[str] = []
+    for _ in range(2):
+        label_from_files(pictures, tmp_path / "in", by="anna", say=heard.append)
+    assert heard == []
+    write_picture(tmp_path / "in" / "p01.png", 1 - mask())
+    label_from_files(pictures, tmp_path / "in", by="ben", say=heard.append)
+    assert heard == ["1 took the place of an earlier label, which stays as history"]
+    assert pictures.label("p01").by == "ben"
+
+
 def test_blocks_hold_every_label_once():
     assert [len(block) for block in batched(iter(range(10)), 4)] == [4, 4, 2]
     assert list(batched(iter(()), 4)) == []

@@ -26,9 +26,9 @@ def scenes(n: int = 6, channels: int = 3, frame: tuple[int, int] = (48, 80)) -> 
     return (fine - fine.mean((2, 3), keepdim=True)) / fine.std((2, 3), keepdim=True)
 
 
-def seen(preset: str, pixels: torch.Tensor, seed: int = 0) -> torch.Tensor:
+def seen(preset: str, pixels: torch.Tensor, seed: int = 0, strength: float = 1.0) -> torch.Tensor:
     torch.manual_seed(seed)
-    return make_views(preset, pixels.shape[1])(pixels)
+    return make_views(preset, pixels.shape[1], strength)(pixels)
 
 
 @pytest.fixture
@@ -86,6 +86,21 @@ def test_shape_kind_and_input_are_kept(preset: str, frame: tuple[int, int]):
     assert view.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(pixels, before)
     assert view.isfinite().all()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_weaker_views_are_nearer_to_the_item(preset: str, monkeypatch: pytest.MonkeyPatch):
+    """Down to the item itself, but for flips, quarter turns, blur and noise, which stay."""
+    for name, recipe in RECIPES.items():
+        still = replace(recipe, quarters=False, upside_down=False, blur=0.0, noise=0.0)
+        monkeypatch.setitem(RECIPES, name, still)
+    pixels = scenes(frame=(48, 48))
+    pixels = pixels + pixels.flip(3)  # the same in a mirror
+    looks = [seen(preset, pixels, strength=strength) for strength in (1.0, 0.5, 0.25, 1e-4)]
+    far = [float((view - pixels).abs().mean()) for view in looks]
+    assert far == sorted(far, reverse=True)
+    assert far[0] > 0.3
+    assert far[-1] < 0.01
 
 
 @pytest.mark.parametrize("n", [0, 1])

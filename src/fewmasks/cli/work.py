@@ -154,8 +154,8 @@ def train(
         typer.echo(f"items guessed about: {counts}; no guess is kept as a label")
     if opened.summary()["labels"]["scribble"] and not opened.config.learn.random_walk:
         typer.echo(
-            "scribbles say nothing of what lies far from them: --set learn.random_walk=0.5 "
-            "completes them (all slices of a heart study: Dice 0.81 instead of 0.27)"
+            "scribbles say nothing of what lies far from them: where every object has its stroke, "
+            "--set learn.random_walk=0.5 completes them (a heart study: Dice 0.81 instead of 0.27)"
         )
     typer.echo(f"stop? {opened.summary()['stop']['sentence']}")
     typer.echo(f"next: fewmasks next {project}")

@@ -51,13 +51,20 @@ def label_from_files(
 ) -> int:
     """Take a mask file, a folder of them, or tasks of Label Studio; how many items got a label.
 
-    `say` hears what was passed over, and how the pixel 255 was read where that is a choice.
+    `say` hears what was passed over or replaced, and how the pixel 255 was read where that is a
+    choice.
     """
     if path.suffix.lower() == ".json":
-        return store(project, task_labels(project, path, items, (kind, by), say), report)
-    found = _answering(project, match_files(project, path, items, kind, say), items, say)
-    is_white = kind == "mask" and _is_white_foreground(project, found, say)
-    return store(project, file_labels(project, found, (kind, by), is_white), report)
+        labels = task_labels(project, path, items, (kind, by), say)
+    else:
+        found = _answering(project, match_files(project, path, items, kind, say), items, say)
+        is_white = kind == "mask" and _is_white_foreground(project, found, say)
+        labels = file_labels(project, found, (kind, by), is_white)
+    replaced: list[str] = []
+    count = store(project, _noting_replaced(project, labels, replaced), report)
+    if replaced:
+        say(f"{len(replaced)} took the place of an earlier label, which stays as history")
+    return count
 
 
 def reference_labels(project: Project, items: Sequence[str] = ()) -> Iterator[Label]:
@@ -142,16 +149,48 @@ def file_labels(
 def task_labels(
     project: Project, path: Path, only: Sequence[str], kind_and_by: tuple[Kind, str], say: Say
 ) -> Iterator[Label]:
-    """Labels from the tasks that Label Studio exported; a wholly unknown one says nothing."""
+    """Labels from the tasks that Label Studio exported; a wholly unknown one says nothing.
+
+    An annotation that went there as a label and comes back as it was is no new one.
+    """
     wanted = {*project.pool.ids(project.pool.rows(only))}
     said = label_studio.answers(project, label_studio.read_tasks(path), say)
     found = [Found(path, (item,)) for item in said if not only or item.id in wanted]
     if not found:
         raise FormatError(f"{path}: holds none of the items asked for; leave out --items")
+    unchanged = 0
     for each in _answering(project, found, only, say):
-        label = label_studio.label_of(project, each.items[0], said[each.items[0]], kind_and_by)
-        if (label.mask != UNKNOWN).any():
+        item = each.items[0]
+        label = label_studio.label_of(project, item, said[item], kind_and_by)
+        if _is_the_stored_one(project, item, said[item]):
+            unchanged += 1
+        elif (label.mask != UNKNOWN).any():
             yield label
+    if unchanged:
+        say(f"{unchanged} annotations are labels of this project as they were, and stay so")
+
+
+def _noting_replaced(
+    project: Project, labels: Iterable[Label], replaced: list[str]
+) -> Iterator[Label]:
+    """The same labels; `replaced` gets the items of which something else was said before."""
+    before = {record.item for record in project.labels()}
+    for label in labels:
+        if label.item in before:
+            stored = project.label(label.item)
+            assert stored is not None
+            if stored.kind != label.kind or (stored.mask != label.mask).any():
+                replaced.append(label.item)
+        yield label
+
+
+def _is_the_stored_one(project: Project, item: Item, said: label_studio.Annotation) -> bool:
+    stored = project.label(item.id)
+    if stored is None:
+        return False
+    # A scribble, too, goes out with its unknown pixels painted.
+    read = label_studio.mask_of(project, item, said.result, "mask")
+    return bool((read == stored.mask).all())
 
 
 def store(project: Project, labels: Iterable[Label], report: Callable[[int], None]) -> int:

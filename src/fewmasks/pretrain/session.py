@@ -25,6 +25,9 @@ from fewmasks.project import Project
 from fewmasks.types import Item
 
 Report = Callable[[str, int, int], None]
+GROUP_STRENGTH = 0.25
+"""Of the views of group contrast, whose group mates are views that nature drew
+(docs/decisions/0018)."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def pretrain(
     began = time.monotonic()
     card = prepare(project.cache, project.pool.items, project.classes, settings.learn)
     network = build(card, seed)
-    views = make_views(preset_for(settings.pretrain, card.channels), card.channels)
+    views = views_of(method, settings.pretrain, card.channels)
     material = Material(network, card, items, views, settings.pretrain, seed)
     objective, draws = objective_of(method, material)
     iterations = planned_iterations(settings.pretrain, len(items))
@@ -129,6 +132,12 @@ def planned_iterations(config: PretrainConfig, n_items: int) -> int:
     if config.epochs is None:
         return config.iterations
     return config.epochs * max(1, math.floor(n_items / (config.batch * config.accumulate)))
+
+
+def views_of(method: Method, config: PretrainConfig, channels: int) -> Views:
+    """What may change between two looks of a method at an item of so many channels."""
+    strength = config.strength or (GROUP_STRENGTH if method == "group" else 1.0)
+    return make_views(preset_for(config, channels), channels, strength)
 
 
 def preset_for(config: PretrainConfig, channels: int) -> Preset:

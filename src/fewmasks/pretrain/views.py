@@ -6,7 +6,7 @@ matrix an item, for the reason in docs/decisions/0010.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -59,22 +59,41 @@ class Recipe:
     """Probability of a rectangle without content."""
     drop: float = 0.0
     """Probability for each band to be missing."""
+    mixed_in: float = 1.0
+    """Share of the new colours; the rest is what was there."""
+
+    def weaker(self, strength: float) -> "Recipe":
+        """The same with so much of every change of place and colour, 0 to 1.
+
+        Flips, quarter turns, blur and noise stay.
+        """
+        return replace(
+            self,
+            area=(1 - strength * (1 - self.area[0]), self.area[1]),
+            degrees=strength * self.degrees,
+            stretch=1 + strength * (self.stretch - 1),
+            erase=strength * self.erase,
+            drop=strength * self.drop,
+            mixed_in=strength * self.mixed_in,
+        )
 
 
-def make_views(preset: Preset, channels: int) -> Views:
+def make_views(preset: Preset, channels: int, strength: float = 1.0) -> Views:
     """The random views of a preset, for normalised pixels (mean 0, deviation 1, padding 0).
 
     Colour is changed on a scale from 0 to 1, between the least and the greatest value of the whole
     item, and the result is mapped back; a crop and the padding, which lies within, do not move that
-    scale. What turns in from outside the frame is its mirror image. No gradient flows back, and the
-    arithmetic is in single precision whatever the pixels come in and whatever autocast says.
+    scale. What turns in from outside the frame is its mirror image. Of a `strength` below 1 views
+    differ less in place and colour, and by flips, quarter turns, blur and noise as before. No
+    gradient flows back, and the arithmetic is in single precision whatever the pixels come in and
+    whatever autocast says.
     """
     if preset in ("colour", "histology") and channels != 3:
         raise ConfigError(
             f"pretrain.views: {preset} needs 3 channels (the images have {channels}); "
             f"set pretrain.views to grey or overhead"
         )
-    recipe = RECIPES[preset]
+    recipe = RECIPES[preset] if strength == 1 else RECIPES[preset].weaker(strength)
 
     def view(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
         with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
@@ -157,7 +176,10 @@ def _recoloured(moved: Pixels, pixels: Pixels, recipe: Recipe) -> Pixels:
     low = pixels.amin(dims, keepdim=True)
     span = (pixels.amax(dims, keepdim=True) - low).clamp_min(1e-6)
     unit = moved.sub_(low).mul_(1 / span).clamp_(0, 1)
-    return recipe.recolour(unit).mul_(span).add_(low)
+    colours = recipe.recolour(unit)
+    if recipe.mixed_in < 1:
+        colours = torch.lerp(unit, colours, recipe.mixed_in)
+    return colours.mul_(span).add_(low)
 
 
 def _grey(unit: Pixels) -> Pixels:

@@ -35,6 +35,7 @@ Pool = tuple[PixelCache, list[Item], list[Label]]
 EACH = {
     "dmpls": {"recipe": "dmpls"},
     "random_walk": {"random_walk": 0.5},
+    "gated_crf": {"gated_crf": 0.02},
     "watershed": {"watershed": 0.3},
     "composite": {"composite": 0.5},
     "fixmatch": {"fixmatch": 1.0, "fixmatch_threshold": 0.5},
@@ -104,7 +105,8 @@ def test_each_option_changes_the_training_and_says_what_it_used(pool, option, tm
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert all(torch.equal(states[1][name], states[2][name]) for name in states[0])
     assert plain.card.guessed == {}
-    items = {"dmpls": 4, "random_walk": 2, "composite": 2, "watershed": 4, "fixmatch": 4}
+    items = {"dmpls": 4, "random_walk": 2, "gated_crf": 2}
+    items |= {"composite": 2, "watershed": 4, "fixmatch": 4}
     assert model.card.guessed == {option: items[option]}
     assert model.card.n_labels == 4
     save_model(model, tmp_path / "m.safetensors")
@@ -190,7 +192,7 @@ def test_a_project_of_scribbles_alone_never_gets_a_pixel_that_nobody_drew(tmp_pa
     project = study.pictures(tmp_path)
     fast = [*study.FAST, "learn.device=cpu", "learn.members=1"]
     learn = LearnConfig.model_validate(options)
-    chosen = [f"learn.{name}={value}" for name, value in beyond_labels(learn).items()]
+    chosen = [f"learn.{k}={v}" for k, v in beyond_labels(learn, scribbles=True).items()]
     project.__dict__["config"] = project.config.with_settings([*fast, *chosen])
     items = project.pool.at(project.train[:6])
     drawn = {item.id: project.reference_scribble(item) for item in items}

@@ -36,7 +36,12 @@ class Material:
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing but labels."""
-        return self.labelled.guesses is None and self.guessed is None and self.unlabelled is None
+        return (
+            not self.used.get("gated_crf")
+            and self.labelled.guesses is None
+            and self.guessed is None
+            and self.unlabelled is None
+        )
 
     def to(self, device: torch.device) -> "Material":
         """All that is in memory, moved to a device once."""
@@ -81,6 +86,8 @@ def gather_material(
         parts += _made_part(labelled.frames, made)
     if config.fixmatch:
         used["fixmatch"] = len(unlabelled.items)
+    if config.gated_crf:
+        used["gated_crf"] = labelled.kinds.count("scribble")
     if config.recipe == "dmpls":
         used["dmpls"] = len(labelled)
     guessed = _joined(parts, bool(used.get("composite"))) if parts else None

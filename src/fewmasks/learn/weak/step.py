@@ -13,7 +13,7 @@ from fewmasks.learn.data import Labelled
 from fewmasks.learn.weak.fixmatch import sure_labels
 from fewmasks.learn.weak.material import Material, weights
 from fewmasks.nn.augment import augment, weak_and_strong
-from fewmasks.nn.losses import partial_loss, weighted_cross_entropy
+from fewmasks.nn.losses import gated_crf, partial_loss, weighted_cross_entropy
 from fewmasks.nn.two_decoders import mixed_loss
 from fewmasks.types import UNKNOWN
 
@@ -84,6 +84,10 @@ def weak_loss(
         loss = mixed_loss((logits, both[1][:known]), mask, planes[:, 3], share)
     else:
         loss = partial_loss(logits, mask, rarity=rarity)
+    if config.gated_crf:
+        said = (mask != UNKNOWN).any(dim=2).any(dim=1)  # not of items with guesses alone
+        inside = (planes[:, 3] != UNKNOWN) & said[:, None, None]
+        loss = loss + config.gated_crf * gated_crf(logits.softmax(1), pixels[:known], mask, inside)
     if (planes[:, 1] != UNKNOWN).any():
         weight = weights(config).to(planes.device)[planes[:, 2].long()]
         loss = loss + partial_loss(logits, planes[:, 1].long(), weight, rarity)
