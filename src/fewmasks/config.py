@@ -60,8 +60,8 @@ class LearnConfig(Section):
     """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights
     (docs/decisions/0017)."""
     gated_crf: float = Field(0.0, ge=0)
-    """Weight of a penalty on classes that change where colour does not, around scribbles; 0.02 is
-    much."""
+    """Weight of a penalty on classes that change where colour does not, where labels leave pixels
+    unknown; 0.02 helps thin shapes and already blurs small ones."""
     interpolate: float = Field(0.0, ge=0, lt=1)
     """Weight of slices guessed between two labelled ones."""
     interpolate_gap: int = Field(4, ge=2)
@@ -86,14 +86,9 @@ class LearnConfig(Section):
     devices: int = Field(1, ge=1)
 
 
-def beyond_labels(learn: LearnConfig, scribbles: bool) -> dict[str, str | float]:
-    """What training learns from apart from labels: the settings that are on, and their values.
-
-    Two of them have something to say only where there are scribbles.
-    """
-    names = ["interpolate", "watershed", "composite", "fixmatch"]
-    if scribbles:
-        names = ["random_walk", "gated_crf", *names]
+def beyond_labels(learn: LearnConfig) -> dict[str, str | float]:
+    """What training learns from apart from labels: the settings that are on, and their values."""
+    names = ("random_walk", "gated_crf", "interpolate", "watershed", "composite", "fixmatch")
     on = {name: value for name in names if (value := getattr(learn, name))}
     return on if learn.recipe == "partial" else {"recipe": learn.recipe, **on}
 

@@ -13,7 +13,8 @@ from fewmasks.learn.session import train
 from fewmasks.learn.starts import read_origin, start_path
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors, segmenter
 from fewmasks.pretrain import course
-from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain
+from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain, views_of
+from fewmasks.pretrain.views import make_views
 from fewmasks.project import Import, create
 
 SETTINGS = [*made.FAST, "pretrain.iterations=3", "pretrain.batch=4", "pretrain.hidden=16"]
@@ -114,3 +115,18 @@ def test_epochs_are_counted_in_items():
 def test_views_follow_the_channels(channels, preset):
     assert preset_for(PretrainConfig(), channels) == preset
     assert preset_for(PretrainConfig(views="overhead"), channels) == "overhead"
+
+
+@pytest.mark.parametrize(("method", "strength"), [("group", 0.25), ("byol", 1.0)])
+def test_group_contrast_has_weaker_views_unless_told_otherwise(method, strength):
+    pixels = torch.randn(4, 1, 32, 32)
+
+    def view(views):
+        torch.manual_seed(0)
+        return views(pixels)
+
+    assert torch.equal(
+        view(views_of(method, PretrainConfig(), 1)), view(make_views("grey", 1, strength))
+    )
+    told = views_of(method, PretrainConfig(strength=0.5), 1)
+    assert torch.equal(view(told), view(make_views("grey", 1, 0.5)))

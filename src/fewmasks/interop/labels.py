@@ -161,10 +161,11 @@ def task_labels(
     unchanged = 0
     for each in _answering(project, found, only, say):
         item = each.items[0]
-        label = label_studio.label_of(project, item, said[item], kind_and_by)
         if _is_the_stored_one(project, item, said[item]):
             unchanged += 1
-        elif (label.mask != UNKNOWN).any():
+            continue
+        label = label_studio.label_of(project, item, said[item], kind_and_by)
+        if (label.mask != UNKNOWN).any():
             yield label
     if unchanged:
         say(f"{unchanged} annotations are labels of this project as they were, and stay so")

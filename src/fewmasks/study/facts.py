@@ -15,7 +15,6 @@ def facts(
     summary = project.summary()
     learn = plan.config.learn
     names = [project.classes[c] for c in project.foreground]
-    guesses = beyond_labels(learn, scribbles="scribble" in plan.annotations)
     return {
         "title": f"{project.folder.name}: learning curves",
         "data": f"{project.folder}: {summary['items']} items, {project.channels} channels",
@@ -31,7 +30,8 @@ def facts(
         "seeds": f"0 to {plan.seeds - 1}, paired: one start set and recipe per seed",
         "network": f"{learn.network}, longest side {learn.size} px, from {', '.join(plan.starts)}",
         "iterations": _iterations(plan),
-        "guesses beside labels": ", ".join(f"{k}={v}" for k, v in guesses.items()) or "none",
+        "guesses beside labels": ", ".join(f"{k}={v}" for k, v in beyond_labels(learn).items())
+        or "none",
         "batch": learn.batch,
         "uncertainty": f"{learn.members} {learn.ensemble}",
         "precision": learn.precision,

@@ -192,7 +192,7 @@ def test_a_project_of_scribbles_alone_never_gets_a_pixel_that_nobody_drew(tmp_pa
     project = study.pictures(tmp_path)
     fast = [*study.FAST, "learn.device=cpu", "learn.members=1"]
     learn = LearnConfig.model_validate(options)
-    chosen = [f"learn.{k}={v}" for k, v in beyond_labels(learn, scribbles=True).items()]
+    chosen = [f"learn.{name}={value}" for name, value in beyond_labels(learn).items()]
     project.__dict__["config"] = project.config.with_settings([*fast, *chosen])
     items = project.pool.at(project.train[:6])
     drawn = {item.id: project.reference_scribble(item) for item in items}

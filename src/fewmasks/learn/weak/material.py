@@ -87,12 +87,18 @@ def gather_material(
     if config.fixmatch:
         used["fixmatch"] = len(unlabelled.items)
     if config.gated_crf:
-        used["gated_crf"] = labelled.kinds.count("scribble")
+        used["gated_crf"] = _partly_known(labelled)
     if config.recipe == "dmpls":
         used["dmpls"] = len(labelled)
     guessed = _joined(parts, bool(used.get("composite"))) if parts else None
     rest = _unknown(unlabelled) if config.fixmatch and unlabelled.items else None
     return Material(labelled, guessed, rest, used)
+
+
+def _partly_known(labelled: Labelled) -> int:
+    """How many labels leave pixels of their picture unknown."""
+    inside = labelled.frames.valid(range(len(labelled)))
+    return int((inside & (labelled.masks == UNKNOWN)).any(dim=2).any(dim=1).sum())
 
 
 def _maps(found: Found, masks: UInt8[Tensor, "n y x"], source: str) -> UInt8[Tensor, "n 2 y x"]:

@@ -13,7 +13,8 @@ from fewmasks.learn.data import Labelled
 from fewmasks.learn.weak.fixmatch import sure_labels
 from fewmasks.learn.weak.material import Material, weights
 from fewmasks.nn.augment import augment, weak_and_strong
-from fewmasks.nn.losses import gated_crf, partial_loss, weighted_cross_entropy
+from fewmasks.nn.crf import gated_crf
+from fewmasks.nn.losses import partial_loss, weighted_cross_entropy
 from fewmasks.nn.two_decoders import mixed_loss
 from fewmasks.types import UNKNOWN
 
