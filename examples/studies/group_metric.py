@@ -6,7 +6,8 @@
 Group contrast is compared with NT-Xent, BYOL, raw pixels and the untrained encoder on the slices
 of test patients, of which no pre-training has seen anything, and on those of training patients. All
 have the same views, so that only the objective differs.
-Of each figure: the share of a slice's five nearest neighbours that are of its volume or patient.
+Recall is the share of the slices of a volume or patient that are nearest to one of them, of as many
+as there are; beside it stands the share of its five nearest that are of the same volume or patient.
 A project of slices with several volumes a patient is needed, such as one of acdc.
 """
 
@@ -32,6 +33,7 @@ ARMS = {
     "group contrast": ("group", []),
     "group contrast, mates spared": ("group", ["pretrain.spare_mates=true"]),
 }
+FIGURES = ["volume", "patient", "volume_of_5", "patient_of_5"]
 
 
 def main() -> None:
@@ -46,7 +48,7 @@ def main() -> None:
     config = project.config.with_settings(asked.settings)
     with asked.out.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["embedding", "seed", "side", "volume", "patient"])
+        table.writerow(["embedding", "seed", "side", *FIGURES])
         for seed in range(asked.first, asked.first + asked.seeds):
             for row in rows_of(project, config, seed):
                 table.writerow(row)
@@ -67,8 +69,9 @@ def rows_of(project: Project, config: Config, seed: int) -> Iterator[tuple[str |
             looks[name] = look_of(card, pretrain(project, method, seed, out, own).path)
         for name, look in looks.items():
             for side, items in (("test", test), ("train", train)):
-                points = encode(card, look, project.cache, items)
-                shares = (mate_recall(points.astype(np.float32), c) for c in mate_codes(items))
+                points = encode(card, look, project.cache, items).astype(np.float32)
+                codes = mate_codes(items)
+                shares = (mate_recall(points, code, near) for near in (None, 5) for code in codes)
                 yield name, seed, side, *(round(share, 4) for share in shares)
 
 

@@ -59,9 +59,9 @@ class LearnConfig(Section):
     random_walk: float = Field(0.0, ge=0, lt=1)
     """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights
     (docs/decisions/0017)."""
-    gated_crf: float = Field(0.0, ge=0)
+    gated_crf: float = Field(0.05, ge=0)
     """Weight of a penalty on classes that change where colour does not, where labels leave pixels
-    unknown; 0.02 helps thin shapes and already blurs small ones."""
+    unknown (docs/decisions/0019); where they leave none there is nothing to it."""
     interpolate: float = Field(0.0, ge=0, lt=1)
     """Weight of slices guessed between two labelled ones."""
     interpolate_gap: int = Field(4, ge=2)
@@ -87,8 +87,11 @@ class LearnConfig(Section):
 
 
 def beyond_labels(learn: LearnConfig) -> dict[str, str | float]:
-    """What training learns from apart from labels: the settings that are on, and their values."""
-    names = ("random_walk", "gated_crf", "interpolate", "watershed", "composite", "fixmatch")
+    """What training learns from apart from labels: the settings that are on, and their values.
+
+    The gated CRF says no class of any pixel, and is none of them.
+    """
+    names = ("random_walk", "interpolate", "watershed", "composite", "fixmatch")
     on = {name: value for name in names if (value := getattr(learn, name))}
     return on if learn.recipe == "partial" else {"recipe": learn.recipe, **on}
 

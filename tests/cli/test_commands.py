@@ -278,15 +278,20 @@ def test_a_project_from_start_to_end(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_training_on_scribbles_alone_names_what_completes_them(tmp_path, capsys):
+def test_a_training_on_scribbles_says_what_becomes_of_blank_pixels(tmp_path, capsys):
     project = made.pictures(tmp_path).folder
     for name in ("p00", "p01"):
         mask = made.scribble_of(made.blob(int(name[1:]))[1])
         write_picture(tmp_path / "drawn" / f"{name}.png", mask)
     done(capsys, "label", project, "--from", tmp_path / "drawn", "--kind", "scribble")
-    words = "--set learn.random_walk=0.5"
-    assert words in done(capsys, "train", project, *FAST)
-    assert words not in done(capsys, "train", project, *FAST, "--set", "learn.random_walk=0.4")
+    words, guesses = "labels that leave pixels blank: 2;", "items guessed about"
+    out = done(capsys, "train", project, *FAST)
+    assert words in out
+    assert guesses not in out
+    off = ["--set", "learn.gated_crf=0", "--set", "learn.random_walk=0.4"]
+    out = done(capsys, "train", project, *FAST, *off)
+    assert words not in out
+    assert f"{guesses}: random_walk 2;" in out
 
 
 # Start-up

@@ -20,6 +20,11 @@ def quick(**changes) -> LearnConfig:
     return QUICK.model_copy(update=changes)
 
 
+def alone(**changes) -> LearnConfig:
+    """Nothing but labelled pixels, unless the changes say otherwise."""
+    return quick(**{"gated_crf": 0.0, **changes})
+
+
 def disc(height: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """A bright disc on a dark, noisy ground, and where it is."""
     rng = np.random.default_rng(seed)

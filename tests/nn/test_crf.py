@@ -19,19 +19,26 @@ def crf_by_definition(
         each.reshape(blocks).any((2, 4)) for each in (inside, inside & (target == 255))
     )
     total = 0.0
-    places = list(np.ndindex(height // 2, width // 2))
     for n in range(b):
-        for y, x in places:
-            for v, u in places:
-                near = max(abs(y - v), abs(x - u)) <= RADIUS and (y, x) != (v, u)
-                if not (near and inside[n, y, x] and inside[n, v, u]):
-                    continue
-                if not (unknown[n, y, x] or unknown[n, v, u]):
-                    continue
-                place = ((y - v) ** 2 + (x - u) ** 2) / PLACE**2
-                colour = ((pixels[n, :, y, x] - pixels[n, :, v, u]) ** 2).mean() / COLOUR**2
-                same = (probs[n, :, y, x] * probs[n, :, v, u]).sum()
-                total += np.exp(-(place + colour) / 2) * (1 - same)
+        places = [place for place in np.ndindex(height // 2, width // 2) if inside[n][place]]
+        pairs = [
+            (one, other)
+            for one in places
+            for other in places
+            if 0 < max(abs(one[0] - other[0]), abs(one[1] - other[1])) <= RADIUS
+        ]
+
+        def difference(one, other, n=n):
+            return ((pixels[n, :, *one] - pixels[n, :, *other]) ** 2).mean()
+
+        usual = np.mean([difference(*pair) for pair in pairs])
+        for one, other in pairs:
+            if not (unknown[n][one] or unknown[n][other]):
+                continue
+            place = ((one[0] - other[0]) ** 2 + (one[1] - other[1]) ** 2) / PLACE**2
+            colour = difference(one, other) / (COLOUR**2 * usual)
+            same = (probs[n, :, *one] * probs[n, :, *other]).sum()
+            total += np.exp(-(place + colour) / 2) * (1 - same)
     return total / max(1, unknown.sum())
 
 
@@ -78,3 +85,26 @@ def test_the_gated_crf_is_least_where_classes_change_at_edges():
         costs.append(gated_crf(probs, pixels, unknown, unknown > 0).item())
     assert costs[0] < 0.01 < costs[1]
     assert costs[1] == pytest.approx(costs[2], rel=1e-4)
+
+
+def test_the_gated_crf_is_the_same_for_a_faint_picture_as_for_a_strong_one():
+    generator = torch.Generator().manual_seed(0)
+    probs = torch.rand(1, 3, 16, 20, generator=generator).softmax(1)
+    pixels = torch.rand(1, 2, 16, 20, generator=generator)
+    unknown = torch.full((1, 16, 20), 255)
+    costs = [
+        gated_crf(probs, strength * pixels + 3, unknown, unknown > 0).item()
+        for strength in (0.05, 1, 20)
+    ]
+    assert costs == pytest.approx([costs[1]] * 3, rel=1e-3)
+
+
+def test_the_gated_crf_of_a_picture_of_one_colour_asks_all_neighbours_to_agree():
+    stripes = torch.arange(16)[None, None, None] // 2 % 2 == torch.arange(2)[None, :, None, None]
+    unknown = torch.full((1, 16, 16), 255)
+    for probs, least in ((stripes.expand(1, 2, 16, 16), 10), (torch.eye(2)[:1, :, None, None], 0)):
+        alike = probs.float().expand(1, 2, 16, 16)
+        cost = gated_crf(alike, torch.ones(1, 1, 16, 16), unknown, unknown > 0)
+        assert cost >= least
+        assert cost.isfinite()
+    assert cost == 0

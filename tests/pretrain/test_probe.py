@@ -55,34 +55,41 @@ def untrained_start(project, seed=0, shrink=1.0):
 # Recall of mates
 
 
-def recall_by_definition(points, code, k=5):
+def recall_by_definition(points, code, near):
     shares = []
     for row in range(len(points)):
-        if (code == code[row]).sum() < 2:
+        mates = (code == code[row]).sum() - 1
+        if not mates:
             continue
+        k = near or mates
         away = ((points - points[row]) ** 2).sum(axis=1)
         others = sorted((r for r in range(len(points)) if r != row), key=lambda r: away[r])[:k]
         shares.append(np.mean([code[r] == code[row] for r in others]))
     return np.mean(shares)
 
 
+@pytest.mark.parametrize("near", [None, 1, 5])
 @pytest.mark.parametrize("n", [4, 7, 300])
 @pytest.mark.parametrize("seed", range(3))
-def test_recall_equals_leaving_one_out_by_brute_force(n, seed):
+def test_recall_equals_leaving_one_out_by_brute_force(n, seed, near):
     rng = np.random.default_rng(seed)
     code = rng.integers(0, max(2, n // 4), n)
     points = (rng.normal(size=(n, 6)) + code[:, None] % 3).astype(np.float32)
-    assert mate_recall(points, code) == pytest.approx(recall_by_definition(points, code))
+    assert mate_recall(points, code, near) == pytest.approx(
+        recall_by_definition(points, code, near)
+    )
 
 
 def test_recall_is_one_where_mates_stand_apart_and_an_item_is_not_its_own_mate():
     code = np.repeat(np.arange(4), 6)
     points = 100.0 * np.eye(4, dtype=np.float32)[code]
-    assert mate_recall(points, code) == 1
+    assert mate_recall(points, code) == mate_recall(points, code, 5) == 1
     lonely = np.arange(24)
     assert mate_recall(points, lonely) is None
-    lonely[:2] = 0  # of five neighbours one can be a mate, and both are on the same spot
-    assert mate_recall(np.random.default_rng(0).normal(size=(24, 3)).astype("f4"), lonely) <= 0.2
+    lonely[2] = 0
+    line = np.square(np.arange(24, dtype=np.float32))[:, None]
+    assert mate_recall(line, lonely) == 0  # the item between them is nearer to both
+    assert mate_recall(line, lonely, 2) == 0.5
 
 
 def test_patients_count_apart_only_where_they_have_several_volumes():

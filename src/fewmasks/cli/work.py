@@ -148,15 +148,15 @@ def train(
         typer.echo("trained; no test item has a mask yet, so there is no score")
     else:
         typer.echo(f"trained; {_sentence(scores.dice, scores.hd95, scores.per_class)}")
-    guessed = opened.trainings()[-1]["guessed"]
+    guessed = dict(opened.trainings()[-1]["guessed"])
+    if blank := guessed.pop("gated_crf", 0):
+        typer.echo(
+            f"labels that leave pixels blank: {blank}; there neighbours of like colour are asked "
+            f"to agree (learn.gated_crf)"
+        )
     if guessed:
         counts = ", ".join(f"{name} {count}" for name, count in guessed.items())
         typer.echo(f"items guessed about: {counts}; no guess is kept as a label")
-    if opened.summary()["labels"]["scribble"] and not opened.config.learn.random_walk:
-        typer.echo(
-            "scribbles say nothing of what lies far from them: where every object has its stroke, "
-            "--set learn.random_walk=0.5 completes them (a heart study: Dice 0.81 instead of 0.27)"
-        )
     typer.echo(f"stop? {opened.summary()['stop']['sentence']}")
     typer.echo(f"next: fewmasks next {project}")
 

@@ -101,7 +101,7 @@ def test_every_guess_has_a_source_and_each_source_its_weight(tmp_path):
 
 def test_scribbles_are_completed_where_they_were_drawn(tmp_path):
     material = gathered(tmp_path, [0, 4, 8], quick(random_walk=0.5), "scribble")
-    assert material.used == {"random_walk": 3}
+    assert material.used == {"random_walk": 3, "gated_crf": 3}
     assert material.guessed is None
     classes, sources = material.labelled.guesses.unbind(1)
     known = classes[1, :, 4:28] != UNKNOWN
@@ -183,7 +183,7 @@ def test_a_composite_keeps_objects_and_replaces_the_rest(tmp_path):
         inside = whole.masks[number] != UNKNOWN
         assert torch.equal(made_.guesses[number, 0][inside], whole.masks[number][inside])
     scribbled = gathered(tmp_path / "s", [2, 6], quick(composite=0.5), "scribble")
-    assert scribbled.used == {"composite": 0}
+    assert scribbled.used == {"composite": 0, "gated_crf": 2}
 
 
 def test_composites_that_find_no_room_in_memory_are_refused(tmp_path, monkeypatch):

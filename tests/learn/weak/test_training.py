@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from tests.learn import made
-from tests.learn.made import quick
+from tests.learn.made import alone, quick
 from tests.study import made as study
 from torch import nn
 
@@ -91,16 +91,16 @@ def by_definition(pool: Pool, config: LearnConfig, n: int, seed: int) -> Mapping
 
 def test_without_an_option_it_is_the_plain_loop_bit_for_bit(pool):
     """Unlabelled items beside the labelled ones change nothing, nor do options with no guess."""
-    expected = by_definition(pool, quick(), 4, seed=2)
-    for config in (quick(), quick(interpolate=0.5, interpolate_gap=2)):
+    expected = by_definition(pool, alone(), 4, seed=2)
+    for config in (alone(), alone(interpolate=0.5, interpolate_gap=2)):
         found = trained(pool, config, seed=2).network.state_dict()
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize("option", EACH)
 def test_each_option_changes_the_training_and_says_what_it_used(pool, option, tmp_path):
-    plain, model = trained(pool, quick()), trained(pool, quick(**EACH[option]))
-    again = trained(pool, quick(**EACH[option]))
+    plain, model = trained(pool, alone()), trained(pool, alone(**EACH[option]))
+    again = trained(pool, alone(**EACH[option]))
     states = [each.network.state_dict() for each in (plain, model, again)]
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert all(torch.equal(states[1][name], states[2][name]) for name in states[0])

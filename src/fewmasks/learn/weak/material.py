@@ -31,13 +31,14 @@ class Material:
     guessed: Labelled | None = None
     unlabelled: Labelled | None = None
     used: Mapping[str, int] = field(default_factory=dict)
-    """Of each option that is on: how many items it has something to say about."""
+    """Of each option that is on: how many items it has something to say about. The gated CRF,
+    which is on by default, is left out where that is none."""
 
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing but labels."""
         return (
-            not self.used.get("gated_crf")
+            "gated_crf" not in self.used
             and self.labelled.guesses is None
             and self.guessed is None
             and self.unlabelled is None
@@ -86,8 +87,8 @@ def gather_material(
         parts += _made_part(labelled.frames, made)
     if config.fixmatch:
         used["fixmatch"] = len(unlabelled.items)
-    if config.gated_crf:
-        used["gated_crf"] = _partly_known(labelled)
+    if config.gated_crf and (blank := _partly_known(labelled)):
+        used["gated_crf"] = blank
     if config.recipe == "dmpls":
         used["dmpls"] = len(labelled)
     guessed = _joined(parts, bool(used.get("composite"))) if parts else None
