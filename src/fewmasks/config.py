@@ -59,7 +59,7 @@ class LearnConfig(Section):
     random_walk: float = Field(0.0, ge=0, lt=1)
     """Weight of what a random walker fills in around scribbles; 0 is off, as for all weights
     (docs/decisions/0017)."""
-    gated_crf: float = Field(0.05, ge=0)
+    gated_crf: float = Field(0.02, ge=0)
     """Weight of a penalty on classes that change where colour does not, where labels leave pixels
     unknown (docs/decisions/0019); where they leave none there is nothing to it."""
     interpolate: float = Field(0.0, ge=0, lt=1)

@@ -285,12 +285,15 @@ def test_a_training_on_scribbles_says_what_becomes_of_blank_pixels(tmp_path, cap
         write_picture(tmp_path / "drawn" / f"{name}.png", mask)
     done(capsys, "label", project, "--from", tmp_path / "drawn", "--kind", "scribble")
     words, guesses = "labels that leave pixels blank: 2;", "items guessed about"
+    walker = "--set learn.random_walk=0.5"
     out = done(capsys, "train", project, *FAST)
     assert words in out
+    assert walker in out
     assert guesses not in out
     off = ["--set", "learn.gated_crf=0", "--set", "learn.random_walk=0.4"]
     out = done(capsys, "train", project, *FAST, *off)
     assert words not in out
+    assert walker not in out
     assert f"{guesses}: random_walk 2;" in out
 
 
