@@ -231,7 +231,7 @@ def test_a_simulation_switches_options_on_and_records_what_they_used(tmp_path):
 def test_two_processes_agree_with_one_with_all_options_on(pool):
     """Close, not equal: each process guesses and mixes for its own share."""
     cache, items, _ = pool
-    config = ALL.model_copy(update={"iterations": 60, "batch": 6})
+    config = ALL.model_copy(update={"iterations": 120, "batch": 6})
     one = trained(pool, config)
     two = trained(pool, config.model_copy(update={"devices": 2}))
     assert two.card.guessed == one.card.guessed
