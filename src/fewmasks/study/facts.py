@@ -32,7 +32,7 @@ def facts(
         "iterations": _iterations(plan),
         "guesses beside labels": ", ".join(f"{k}={v}" for k, v in beyond_labels(learn).items())
         or "none",
-        "pixels without a label": _unlabelled_pixels(learn.gated_crf),
+        "gated CRF": f"{learn.gated_crf:g}, where labels leave pixels unknown",
         "batch": learn.batch,
         "uncertainty": f"{learn.members} {learn.ensemble}",
         "precision": learn.precision,
@@ -48,10 +48,6 @@ def _convention(project: Project) -> str:
     if any(project.is_volume(item) for item in project.pool.at(project.test)):
         return "Dice per test volume; a class in neither mask is skipped; mean over volumes"
     return "Dice of all test pixels counted together; HD95 is a mean over pictures"
-
-
-def _unlabelled_pixels(weight: float) -> str:
-    return f"gated CRF of weight {weight:g}" if weight else "no gradient"
 
 
 def _iterations(plan: Plan) -> str:
