@@ -107,10 +107,11 @@ def objective_of(method: Method, material: Material) -> tuple[Objective, Iterato
             return Cluster(material.network, card.channels, card.config, clusters), one_by_one
         relations = relations_in(material.items, config.relations)
         weights = [relation.weight for relation in relations]
-        group = GroupContrast(
-            material.network, card.channels, material.views, config, weights, config.spare_mates
+        group = GroupContrast(material.network, card.channels, material.views, config, weights)
+        draws = grouped(
+            material.items, relations, config.batch, material.seed, apart=config.apart > 0
         )
-        return group, grouped(material.items, relations, config.batch, material.seed)
+        return group, draws
 
 
 def shuffled(n: int, batch: int, seed: int) -> Iterator[Draw]:
