@@ -89,7 +89,7 @@ class GroupContrast(Objective):
         for number, weight in enumerate(self.weights, start=ANCHOR + 1):
             active = role <= number
             loss = loss + weight * group_term(similarity, group, active, strangers)
-            if self.apart > 0 and number < len(self.weights):
+            if self.apart > 0:  # of the loosest there are no looser mates, and it is 0
                 loss = loss + self.apart * group_term(closer, group, active, mates & ~active)
         return loss, embedding[: len(pixels)]
 
