@@ -31,7 +31,7 @@ ARMS = {
     "BYOL": ("byol", ["pretrain.strength=0.25"]),
     "NT-Xent": ("group", ["pretrain.relations={}"]),
     "group contrast": ("group", []),
-    "group contrast, as published": ("group", ["pretrain.spare_mates=0", "pretrain.apart=0"]),
+    "group contrast, as published": ("group", ["pretrain.spare_mates=0"]),
 }
 FIGURES = ["volume", "patient", "volume_of_5", "patient_of_5"]
 

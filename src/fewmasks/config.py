@@ -130,11 +130,8 @@ class PretrainConfig(Section):
     """Which items group contrast pulls together, and the weight of each beside NT-Xent's 1; the
     whole table is replaced by the one given, and {} is NT-Xent alone."""
     spare_mates: bool = True
-    """Whether NT-Xent leaves group mates out of the negatives, and so does not push them apart."""
-    apart: float = Field(0.5, ge=0)
-    """Weight of telling mates of a tighter relation from those of a looser one alone, such as the
-    slices of a volume from those of the patient's other volumes; 0 is group contrast as
-    published."""
+    """Whether NT-Xent leaves group mates out of the negatives, and so does not push them apart; it
+    does push as published."""
 
 
 class QueryConfig(Section):

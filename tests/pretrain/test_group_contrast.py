@@ -14,7 +14,6 @@ from fewmasks.config import PretrainConfig
 from fewmasks.errors import ConfigError
 from fewmasks.nn.segmenter import segmenter
 from fewmasks.pretrain.group_contrast import (
-    RIVAL_TEMPERATURE,
     GroupContrast,
     families,
     group_term,
@@ -85,31 +84,6 @@ def group_term_by_definition(z, temperature, family, group, active):
     return sum(losses) / len(losses), len(losses)
 
 
-def order_term_by_definition(z, temperature, group, active):
-    """Every positive pair by itself: exp(s) over itself and the inactive rows of the group."""
-    losses = []
-    for i in range(len(z)):
-        rivals = [k for k in range(len(z)) if group[k] == group[i] and not active[k]]
-        for j in range(len(z)):
-            if i == j or group[i] != group[j] or not (active[i] and active[j]) or not rivals:
-                continue
-            above = exp_cosine(z[i], z[j], temperature)
-            below = above + sum(exp_cosine(z[i], z[k], temperature) for k in rivals)
-            losses.append(-math.log(above / below))
-    return sum(losses) / len(losses)
-
-
-def strangers(group, family=None):
-    """Rows of other groups, and of other families where those are given."""
-    other = group[:, None] != group
-    return other if family is None else other & (family[:, None] != family)
-
-
-def rivals(group, active):
-    """The inactive rows of a row's own group."""
-    return (group[:, None] == group) & ~active
-
-
 def all_pairs_positive(similarity, group):
     """A known mistake, as a foil: the mask of positives starts from ones."""
     least = torch.finfo(similarity.dtype).min
@@ -126,7 +100,7 @@ class TestLosses:
         everyone = torch.ones(8, dtype=torch.bool)
         assert nt_xent(similarity) == pytest.approx(math.log(3 + 4 * math.exp(-2)), abs=1e-6)
         assert nt_xent(similarity) == pytest.approx(1.264505, abs=1e-6)
-        found = group_term(similarity, group, everyone, strangers(group))
+        found = group_term(similarity, group, group, everyone)
         assert found == pytest.approx(math.log(1 + 4 * math.exp(-2)), abs=1e-6)
         assert found == pytest.approx(0.432653, abs=1e-6)
         assert all_pairs_positive(similarity, group) == pytest.approx(1.105101, abs=2e-6)
@@ -144,7 +118,7 @@ class TestLosses:
         _, counted = group_term_by_definition(z, 0.5, group, group, active)
         assert counted == pairs
         similarity = torch.zeros(12, 12, requires_grad=True)
-        group_term(similarity, group, active, strangers(group)).backward()
+        group_term(similarity, group, group, active).backward()
         pulled = (similarity.grad < 0).sum()  # only a positive pair gains by being more alike
         assert pulled == pairs
 
@@ -167,19 +141,9 @@ class TestLosses:
         family = torch.tensor([0, 0, 0, 0, 3, 1, 2]).repeat(2)
         group = torch.tensor([0, 0, 0, 1, 1, 2, 3]).repeat(2)
         role = torch.tensor([0, 1, 2, 0, 2, 0, 0]).repeat(2)
-        found = group_term(similarities(z, 0.5), group, role <= roles, strangers(group, family))
+        found = group_term(similarities(z, 0.5), family, group, role <= roles)
         wanted, _ = group_term_by_definition(z, 0.5, family, group, role <= roles)
         assert found == pytest.approx(wanted, rel=1e-5)
-
-    @pytest.mark.parametrize("roles", [0, 1])
-    def test_the_term_against_looser_mates_is_its_definition(self, roles):
-        """Of four groups one lacks the looser mate and one any; those have no part in the mean."""
-        z = made_up()
-        group = torch.tensor([0, 0, 0, 1, 1, 2, 2]).repeat(2)
-        role = torch.tensor([0, 1, 2, 0, 1, 0, 2]).repeat(2)
-        active = role <= roles
-        found = group_term(similarities(z, 0.1), group, active, rivals(group, active))
-        assert found == pytest.approx(order_term_by_definition(z, 0.1, group, active), rel=1e-5)
 
     @pytest.mark.parametrize("n", [1, 2, 8])
     def test_embeddings_that_are_all_equal(self, n):
@@ -194,8 +158,7 @@ class TestLosses:
         for loss in (
             lambda s, g, a: nt_xent(s),
             lambda s, g, a: nt_xent(s, g),
-            lambda s, g, a: group_term(s, g, a, strangers(g)),
-            lambda s, g, a: group_term(s, g, a, rivals(g, a)),
+            lambda s, g, a: group_term(s, g, g, a),
         ):
             here = loss(similarities(z, 0.5), group, active)
             there = loss(similarities(z[rows], 0.5), group[rows], active[rows])
@@ -208,9 +171,7 @@ class TestLosses:
         similarity = similarities(z, temperature=1e-6)
         assert similarity.dtype == torch.float32
         everyone = torch.ones(14, dtype=torch.bool)
-        loss = nt_xent(similarity, group) + group_term(
-            similarity, group, everyone, strangers(group)
-        )
+        loss = nt_xent(similarity, group) + group_term(similarity, group, group, everyone)
         loss.backward()
         assert loss.isfinite()
         assert z.grad.isfinite().all()
@@ -226,8 +187,7 @@ class TestLosses:
         z = made_up(6).requires_grad_()
         group = torch.tensor([0, 1, 1]).repeat(2)
         family = torch.zeros_like(group) if active else group
-        negative = strangers(group, family)
-        loss = group_term(similarities(z, 0.5), group, torch.full((6,), active), negative)
+        loss = group_term(similarities(z, 0.5), family, group, torch.full((6,), active))
         loss.backward()
         assert loss == 0
         assert torch.equal(z.grad, torch.zeros_like(z))
@@ -291,9 +251,9 @@ class TestRelations:
         assert families(volumes((4,))) is None
 
 
-def epoch(items, weights, batch, seed=0, skip=0, apart=False):
+def epoch(items, weights, batch, seed=0, skip=0):
     """The draws of one epoch, which ends when every item was an anchor."""
-    draws = grouped(items, relations_in(items, weights), batch, seed, apart)
+    draws = grouped(items, relations_in(items, weights), batch, seed)
     found, anchors = [], 0
     for draw in draws:
         anchors += int((draw.marks[:, 2] == 0).sum())
@@ -359,25 +319,6 @@ class TestGroupedBatches:
             assert [role for _, _, role in draw.marks.tolist()] == [0, 1, 2] * len(patients)
             family, group, _ = draw.marks.T.tolist()
             assert len(set(zip(family, group, strict=True))) == len(set(family)) == len(patients)
-
-    @pytest.mark.parametrize("pool", POOLS)
-    def test_apart_a_mate_is_of_no_tighter_relation(self, pool):
-        """And where there is one that is not, it is taken."""
-        items = POOLS[pool]
-        weights = {} if pool == "two items" else {**WEIGHTS, "neighbour": 0.1}
-        names = [relation.name for relation in relations_in(items, weights)]
-        partners = {name: related(name, items) for name in names}
-        for draw in epoch(items, weights, 24, apart=True):
-            given = {(group, role): position for position, group, role in told(draw)}
-            for group, anchor in enumerate(anchors_of(draw)):
-                nearer = {anchor}
-                for role, name in enumerate(names, start=1):
-                    fit = set(partners[name][anchor]) - nearer
-                    if (group, role) in given:
-                        assert given[group, role] in fit
-                    else:
-                        assert fit <= set(draw.positions)
-                    nearer |= set(partners[name][anchor])
 
     def test_batches_that_follow_each_other_are_of_different_patients(self):
         """Two random eights of twelve patients share 5.3."""
@@ -466,24 +407,20 @@ MARKS = torch.tensor([[0, 0, 0], [0, 0, 1], [0, 0, 2], [1, 1, 0], [1, 1, 2]])
 
 
 class TestObjective:
-    @pytest.mark.parametrize("apart", [0.0, 0.5])
-    def test_the_loss_is_the_weighted_sum_of_its_terms(self, apart):
+    def test_the_loss_is_the_weighted_sum_of_its_terms(self):
         """The volume's term holds anchors and volume mates; the patient's holds all."""
-        objective = made(apart=apart, spare_mates=False)
+        objective = made()
         pixels = torch.randn(5, 1, 32, 32)
         torch.manual_seed(1)
         loss, embedding = objective(pixels, MARKS)
         torch.manual_seed(1)
         views = torch.cat([noisy(pixels), noisy(pixels)])
-        projection = objective.projector(objective.encoder(views))
-        similarity = similarities(projection, 0.5)
+        similarity = similarities(objective.projector(objective.encoder(views)), 0.5)
         family, group, role = torch.cat([MARKS, MARKS]).T
-        negative = strangers(group, family)
         wanted = (
-            nt_xent(similarity)
-            + 0.35 * group_term(similarity, group, role < 2, negative)
-            + 0.05 * group_term(similarity, group, role < 3, negative)
-            + apart * order_term_by_definition(projection, RIVAL_TEMPERATURE, group, role < 2)
+            nt_xent(similarity, group)
+            + 0.35 * group_term(similarity, family, group, role < 2)
+            + 0.05 * group_term(similarity, family, group, role < 3)
         )
         assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
         assert torch.equal(embedding, objective.encoder(views)[:5])

@@ -1,7 +1,5 @@
 """Pre-training of a project, from its settings to the file of weights."""
 
-from itertools import islice
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,23 +9,13 @@ from fewmasks.config import METHODS, Config, PretrainConfig
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import data
-from fewmasks.learn.model import build
 from fewmasks.learn.session import train
 from fewmasks.learn.starts import read_origin, start_path
-from fewmasks.learn.train import prepare
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors, segmenter
 from fewmasks.pretrain import course
-from fewmasks.pretrain.session import (
-    Material,
-    objective_of,
-    planned_iterations,
-    preset_for,
-    pretrain,
-    views_of,
-)
+from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain, views_of
 from fewmasks.pretrain.views import make_views
 from fewmasks.project import Import, create
-from fewmasks.types import Item
 
 SETTINGS = [*made.FAST, "pretrain.iterations=3", "pretrain.batch=4", "pretrain.hidden=16"]
 
@@ -82,31 +70,6 @@ def test_every_method_goes_on_where_it_was_stopped(method, tmp_path, monkeypatch
         assert expected.keys() == found.keys() == parts
         assert all(torch.equal(expected[name], found[name]) for name in parts)
         assert again.losses == whole.losses
-
-
-@pytest.mark.parametrize("apart", [0.0, 0.5])
-def test_a_patients_mate_is_of_another_volume_where_volumes_are_told_apart(apart, tmp_path):
-    project = made.volumes(tmp_path)
-    config = Config().with_settings([*SETTINGS, f"pretrain.apart={apart}", "pretrain.batch=12"])
-    card = prepare(project.cache, project.pool.items, project.classes, config.learn)
-    items = tuple(
-        Item(f"{p}{v}{z}", f"{p}{v}", (f"p{p}",), z)
-        for p in range(4)
-        for v in range(2)
-        for z in range(5)
-    )
-    views = views_of("group", config.pretrain, card.channels)
-    material = Material(build(card), card, items, views, config.pretrain, 0)
-    _, draws = objective_of("group", material)
-    same = []
-    for draw in islice(draws, 20):
-        anchor = ""
-        for position, (_, _, role) in zip(draw.positions, draw.marks.tolist(), strict=True):
-            source = items[position].source
-            anchor = source if role == 0 else anchor
-            if role == 2:
-                same.append(source == anchor)
-    assert any(same) == (apart == 0)
 
 
 @pytest.mark.slow

@@ -17,9 +17,6 @@ from fewmasks.pretrain.course import Draw, Objective
 from fewmasks.pretrain.views import Views
 from fewmasks.types import Item
 
-RIVAL_TEMPERATURE = 0.2
-"""Of telling a patient's volumes apart, whose slices are much more alike than those of two patients
-(docs/decisions/0020)."""
 ANCHOR = 0
 """Role of the item that a group is built around; the mate of relation r has role r + 1."""
 
@@ -44,10 +41,8 @@ class GroupContrast(Objective):
     Group contrastive learning as in Vepa et al. (NeurIPS 2024, arXiv:2411.15763), over NT-Xent
     (Chen et al., SimCLR, ICML 2020, arXiv:2002.05709, equation 1). The term of a relation holds the
     anchor, its mate in that relation and the mates in tighter ones: a slice of the same volume is
-    one of the same patient too. Beyond the paper, each relation but the loosest has a second term,
-    of weight `apart`, whose only negatives are the group's looser mates: those of one patient are
-    never negatives of each other elsewhere, and nothing else would tell its volumes apart. What is
-    used later is the encoder's embedding, not the projection.
+    one of the same patient too. Where mates are spared they are no negatives in NT-Xent
+    (docs/decisions/0020). What is used later is the encoder's embedding, not the projection.
     """
 
     def __init__(
@@ -62,7 +57,6 @@ class GroupContrast(Objective):
         self.views = views
         self.temperature = config.temperature
         self.weights = tuple(weights)
-        self.apart = config.apart
         self.spare_mates = config.spare_mates
         self.encoder = Encoder(network)
         width = embedding_width(self.encoder, channels, 64)
@@ -83,14 +77,8 @@ class GroupContrast(Objective):
         similarity = similarities(self.projector(embedding), self.temperature)
         family, group, role = torch.cat([marks, marks]).unbind(dim=1)
         loss = nt_xent(similarity, group if self.spare_mates else None)
-        mates = group[:, None] == group
-        strangers = ~mates & (family[:, None] != family)
-        closer = similarity * (self.temperature / RIVAL_TEMPERATURE)
         for number, weight in enumerate(self.weights, start=ANCHOR + 1):
-            active = role <= number
-            loss = loss + weight * group_term(similarity, group, active, strangers)
-            if self.apart > 0:  # of the loosest there are no looser mates, and it is 0
-                loss = loss + self.apart * group_term(closer, group, active, mates & ~active)
+            loss = loss + weight * group_term(similarity, family, group, role <= number)
         return loss, embedding[: len(pixels)]
 
 
@@ -120,19 +108,20 @@ def nt_xent(
 
 def group_term(
     similarity: Float[Tensor, "n n"],
+    family: Int64[Tensor, " n"],
     group: Int64[Tensor, " n"],
     active: Bool[Tensor, " n"],
-    negative: Bool[Tensor, "n n"],
 ) -> Float[Tensor, ""]:
-    """Mean over positive pairs of -log(e^s / (e^s + sum of e^s over the row's negatives)).
+    """Mean over positive pairs of -log(e^s / (e^s + sum of e^s over the negatives)).
 
-    Positive pairs are two active rows of one group. It is a mean over pairs, so an item without
-    mates counts by its two views alone; a row without negatives does not count, and where no row
-    has any the term is 0.
+    Positive pairs are two active rows of one group; negatives are all rows of other groups and
+    families. It is a mean over pairs, so an item without mates counts by its two views alone. Where
+    no row is of another family it is 0.
     """
-    positive = (group[:, None] == group) & active[:, None] & active & negative.any(dim=1)[:, None]
-    positive.fill_diagonal_(False)
-    against = similarity.masked_fill(~negative, -torch.inf).logsumexp(dim=1)
+    mates = group[:, None] == group
+    positive = (mates & active[:, None] & active).fill_diagonal_(False)
+    kin = mates | (family[:, None] == family)
+    against = similarity.masked_fill(kin, -torch.inf).logsumexp(dim=1)
     loss = functional.softplus(against[:, None] - similarity)
     return (loss * positive).sum() / positive.sum().clamp(min=1)
 
@@ -227,19 +216,14 @@ def families(items: Sequence[Item]) -> list[int] | None:
 
 
 def grouped(
-    items: Sequence[Item],
-    relations: Sequence[Relation],
-    batch: int,
-    seed: int,
-    apart: bool = False,
+    items: Sequence[Item], relations: Sequence[Relation], batch: int, seed: int
 ) -> Iterator[Draw]:
     """Batches of groups, for ever: an anchor and a random mate for each relation it has.
 
     Each item is anchor once an epoch, and groups are drawn anew in each. A patient gives one group
     to a batch, unless it has more items than the epoch has batches: then no more than it must. No
-    item is twice in a batch, and a mate that is not there is left out. `apart` takes no mate that a
-    tighter relation joins to the anchor too: a patient's is then of another volume. Batches of an
-    epoch have about equal numbers of groups, two at least, and at most about `batch` items.
+    item is twice in a batch, and a mate that is not there is left out. Batches of an epoch have
+    about equal numbers of groups, two at least, and at most about `batch` items.
     """
     rng = random.Random(seed)
     family = families(items)
@@ -250,7 +234,7 @@ def grouped(
     batches = min(batches, max(1, len(items) // 2))  # a contrast takes two groups
     while True:
         for anchors in deal(family or everyone, batches, rng):
-            positions, group, role = _draw_groups(anchors, relations, apart, rng)
+            positions, group, role = _draw_groups(anchors, relations, rng)
             kin = [family[position] for position in positions] if family else group
             yield Draw(positions, torch.tensor([kin, group, role]).T)
 
@@ -271,18 +255,15 @@ def deal(family: Sequence[int], batches: int, rng: random.Random) -> list[list[i
 
 
 def _draw_groups(
-    anchors: Sequence[int], relations: Sequence[Relation], apart: bool, rng: random.Random
+    anchors: Sequence[int], relations: Sequence[Relation], rng: random.Random
 ) -> tuple[list[int], list[int], list[int]]:
     """Positions of a batch, group by group, and the group and role of each."""
     taken = set(anchors)
     members: list[tuple[int, int, int]] = []
     for group, anchor in enumerate(anchors):
         members.append((anchor, group, ANCHOR))
-        nearer: set[int] = set()
         for role, relation in enumerate(relations, start=ANCHOR + 1):
-            mate = _mate(relation.mates[anchor], taken | nearer, rng)
-            if apart:
-                nearer.update(relation.mates[anchor])
+            mate = _mate(relation.mates[anchor], taken, rng)
             if mate is not None:
                 taken.add(mate)
                 members.append((mate, group, role))

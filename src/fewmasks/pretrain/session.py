@@ -108,10 +108,7 @@ def objective_of(method: Method, material: Material) -> tuple[Objective, Iterato
         relations = relations_in(material.items, config.relations)
         weights = [relation.weight for relation in relations]
         group = GroupContrast(material.network, card.channels, material.views, config, weights)
-        draws = grouped(
-            material.items, relations, config.batch, material.seed, apart=config.apart > 0
-        )
-        return group, draws
+        return group, grouped(material.items, relations, config.batch, material.seed)
 
 
 def shuffled(n: int, batch: int, seed: int) -> Iterator[Draw]:
