@@ -221,6 +221,16 @@ def _optimise_apart(
         for number, state in enumerate(states):
             tensors = {name: tensor.contiguous() for name, tensor in state.items()}
             save_file(tensors, folder / f"{number:04d}.safetensors")
+    leave_group()
+
+
+def leave_group() -> None:
+    """End what ties one of several processes to the others, whose part is done too.
+
+    Threads of gloo that still hold tensors when Python ends abort the process, now and then
+    (pytorch/pytorch#179291).
+    """
+    torch.distributed.destroy_process_group()
 
 
 def _optimise(

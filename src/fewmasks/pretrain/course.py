@@ -24,7 +24,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.learn.data import Frames
 from fewmasks.learn.model import Card, resolve_device, seeded
 from fewmasks.learn.starts import Origin, write_start
-from fewmasks.learn.train import pace, repeatable
+from fewmasks.learn.train import leave_group, pace, repeatable
 from fewmasks.nn.heads import spread
 from fewmasks.pretrain.lars import Lars
 
@@ -115,6 +115,7 @@ def _optimise_apart(
 ) -> None:
     """The loop in one of several processes, each with its part of every batch."""
     _optimise(fabric, objective, course, network, frames, iter(plan), None)
+    leave_group()
 
 
 def _optimise(
