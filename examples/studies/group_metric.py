@@ -6,8 +6,9 @@
 Group contrast is compared with NT-Xent, BYOL, raw pixels and the untrained encoder on the slices
 of test patients, of which no pre-training has seen anything, and on those of training patients. All
 have the same views, so that only the objective differs.
-Recall is the share of the slices of a volume or patient that are nearest to one of them, of as many
-as there are; beside it stands the share of its five nearest that are of the same volume or patient.
+Recall is the share of a slice's mates, in its volume or patient, among as many neighbours as
+it has mates; beside it stand the share of its five nearest that are mates, and the share of its
+mates among its 10, 20 and 40 nearest.
 A project of slices with several volumes a patient is needed, such as one of acdc.
 """
 
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32, Int64
+from sklearn.neighbors import NearestNeighbors
 
 from fewmasks.config import Config
 from fewmasks.learn.embed import encode, encoder_of, look_of
@@ -34,6 +37,8 @@ ARMS = {
     "group contrast, as published": ("group", ["pretrain.spare_mates=0"]),
 }
 FIGURES = ["volume", "patient", "volume_of_5", "patient_of_5"]
+WITHIN = [10, 20, 40]
+FIGURES += [f"{name}_in_{k}" for k in WITHIN for name in ("volume", "patient")]
 
 
 def main() -> None:
@@ -71,8 +76,19 @@ def rows_of(project: Project, config: Config, seed: int) -> Iterator[tuple[str |
             for side, items in (("test", test), ("train", train)):
                 points = encode(card, look, project.cache, items).astype(np.float32)
                 codes = mate_codes(items)
-                shares = (mate_recall(points, code, near) for near in (None, 5) for code in codes)
+                shares = [mate_recall(points, code, near) for near in (None, 5) for code in codes]
+                shares += [found_within(points, code, k) for k in WITHIN for code in codes]
                 yield name, seed, side, *(round(share, 4) for share in shares)
+
+
+def found_within(
+    points: Float32[np.ndarray, "n d"], codes: Int64[np.ndarray, " n"], k: int
+) -> float:
+    """Mean share of an item's mates that are among its k nearest neighbours."""
+    near = NearestNeighbors(n_neighbors=min(k, len(points) - 1)).fit(points).kneighbors()[1]
+    mates = np.bincount(codes)[codes] - 1
+    found = (codes[near] == codes[:, None]).sum(axis=1)
+    return float((found[mates > 0] / mates[mates > 0]).mean())
 
 
 if __name__ == "__main__":
