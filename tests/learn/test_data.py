@@ -10,6 +10,7 @@ from tests.makers import write_nifti, write_png
 
 from fewmasks.errors import GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
+from fewmasks.learn import data
 from fewmasks.learn.data import (
     HEADROOM,
     Frames,
@@ -21,6 +22,7 @@ from fewmasks.learn.data import (
     mask_to_frame,
     measure_intensity,
     read_normalised,
+    remembering,
     scaled_shape,
     to_frame,
 )
@@ -169,6 +171,29 @@ def test_the_network_reads_each_item_in_its_place(tmp_path):
         height, width = scaled_shape(item_shape(cache, item), 32)
         assert valid[number].sum() == height * width
         assert (batch[number, 0][~valid[number]] == 0).all()
+
+
+@pytest.mark.parametrize(("room", "reads"), [(1 << 20, 4), (1000, 9)])
+def test_frames_are_read_once_where_all_fit_into_memory(tmp_path, monkeypatch, room, reads):
+    """The same frames either way, in any order and twice in a batch too."""
+    cache, items, _ = made.pool(tmp_path, n=5)
+    frames = Frames(cache, items, (32, 32), 32, PLAIN)
+    asked = [[2, 0], [0, 3, 2], [1, 1, 2, 0]]
+    expected = [frames.batch(positions) for positions in asked]
+    read, seen = data.read_normalised, []
+
+    def watched(images, item, intensity):
+        seen.append(item.id)
+        return read(images, item, intensity)
+
+    monkeypatch.setattr(data, "PRELOAD_BYTES", room)
+    monkeypatch.setattr(data, "read_normalised", watched)
+    remembered = remembering(frames)
+    found = [remembered(positions) for positions in asked]
+    assert all(map(torch.equal, found, expected))
+    assert len(seen) == reads
+    found[0].zero_()
+    assert torch.equal(remembered(asked[0]), expected[0])
 
 
 def test_regions_are_items_of_their_own(tmp_path):

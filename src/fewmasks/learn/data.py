@@ -1,7 +1,7 @@
 """Items to tensors: one frame size for all, intensities normalised, unknown pixels kept apart."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,7 +22,10 @@ HEADROOM = 1.0
 Hot pixels are tamed; a bright lesion, smaller than half a per cent of a scan, keeps its brightness.
 """
 PRELOAD_BYTES = 2 << 30
-"""A labelled set whose frames are larger than this is read again for every batch."""
+"""A set of items whose frames are larger than this is read again for every batch."""
+
+Reader = Callable[[Sequence[int]], Float[Tensor, "b c fy fx"]]
+"""From positions of items to their frames."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,7 @@ class Frames:
     def batch(self, positions: Sequence[int]) -> Float[Tensor, "b c fy fx"]:
         """Normalised frames of the items at these positions of `items`."""
         chosen = [self.items[position] for position in positions]
-        channels = self.images.shape(chosen[0].source)[3]
-        frames = torch.empty(len(chosen), channels, *self.frame)
+        frames = torch.empty(len(chosen), _channels(self), *self.frame)
         for frame, item in zip(frames, chosen, strict=True):
             pixels = read_normalised(self.images, item, self.intensity)
             frame.copy_(to_frame(pixels, self.frame, self.size))
@@ -233,7 +235,35 @@ def load_labelled(frames: Frames, labels: Iterable[Label]) -> Labelled:
 
 def preload(frames: Frames) -> Float[Tensor, "n c fy fx"] | None:
     """The pixels of all items, or None where they take more than `PRELOAD_BYTES`."""
-    n = len(frames.items)
-    channels = frames.images.shape(frames.items[0].source)[3]
-    fits = 4 * n * channels * math.prod(frames.frame) <= PRELOAD_BYTES
-    return frames.batch(range(n)) if fits else None
+    return frames.batch(range(len(frames.items))) if _fits(frames) else None
+
+
+def remembering(frames: Frames) -> Reader:
+    """`frames.batch`, for which each item is read only once where all fit into `PRELOAD_BYTES`.
+
+    Unlike `preload` it reads what is asked for: a large pool may be seen in part, and nobody waits
+    for all of it at the start.
+    """
+    if not _fits(frames):
+        return frames.batch
+    pixels = torch.empty(len(frames.items), _channels(frames), *frames.frame)
+    known: set[int] = set()
+
+    def batch(positions: Sequence[int]) -> Float[Tensor, "b c fy fx"]:
+        fresh = sorted(set(positions) - known)
+        if fresh:
+            pixels[fresh] = frames.batch(fresh)
+            known.update(fresh)
+        return pixels[list(positions)]
+
+    return batch
+
+
+def _fits(frames: Frames) -> bool:
+    """Whether the pixels of all items may stay in memory."""
+    values = len(frames.items) * _channels(frames) * math.prod(frames.frame)
+    return 4 * values <= PRELOAD_BYTES
+
+
+def _channels(frames: Frames) -> int:
+    return frames.images.shape(frames.items[0].source)[3]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from fewmasks.config import PretrainConfig
 from fewmasks.errors import ConfigError
 from fewmasks.io.atomic import atomic
-from fewmasks.learn.data import Frames
+from fewmasks.learn.data import Frames, Reader, remembering
 from fewmasks.learn.model import Card, resolve_device, seeded
 from fewmasks.learn.starts import Origin, write_start
 from fewmasks.learn.train import leave_group, pace, repeatable
@@ -135,13 +135,14 @@ def _optimise(
     wrapped, wrapped_optimiser = fabric.setup(objective, optimiser)
     wrapped.train()
     saved = time.monotonic()
+    read = remembering(frames)
     with repeatable(fabric.device), seeded(fabric.device, course.origin.seed):
         for step in range(len(losses), total):
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * pace(step, total)
             wrapped_optimiser.zero_grad()
             torch.manual_seed(_step_seed(course.origin.seed, step, fabric.global_rank))
-            loss, embedding = _accumulate(fabric, wrapped, frames, draws, config.accumulate)
+            loss, embedding = _accumulate(fabric, wrapped, read, draws, config.accumulate)
             wrapped_optimiser.step()
             objective.after_step((step + 1) / total)
             losses.append(loss)
@@ -159,7 +160,7 @@ def _optimise(
 
 
 def _accumulate(
-    fabric: Fabric, wrapped: nn.Module, frames: Frames, draws: Iterator[Draw], count: int
+    fabric: Fabric, wrapped: nn.Module, read: Reader, draws: Iterator[Draw], count: int
 ) -> tuple[float, Float[Tensor, "b d"]]:
     """Gradients of the mean loss of `count` batches; of several processes each takes its part."""
     total = 0.0
@@ -167,7 +168,7 @@ def _accumulate(
         draw = next(draws)
         share = len(draw.positions) // fabric.world_size
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-        pixels = frames.batch(draw.positions[mine]).to(fabric.device)
+        pixels = read(draw.positions[mine]).to(fabric.device)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         loss, embedding = wrapped(pixels, draw.marks[mine].to(fabric.device))
         fabric.backward(loss / count)
