@@ -182,7 +182,7 @@ def test_flat_folders_in_natural_order(tmp_path: Path):
     ]  # fmt: skip
     assert [entry.group for entry in listing.entries] == [("s1",), ("s2",), ("s10",)]
     assert listing.said == (
-        "1 files are no images and were passed over",
+        "passed over, of kinds that are not read: 1 .txt",
         f"1 files in {tmp_path / 'masks'} belong to no image",
     )
 
@@ -252,7 +252,11 @@ def test_mistakes_in_folders(tmp_path: Path):
         scan_folders([images])
     images.mkdir()
     (images / "a.txt").touch()
-    with pytest.raises(FormatError, match=r"images: no image files \(1 others\); known: \.png"):
+    with pytest.raises(FormatError, match=r"images: no image files \(1 \.txt\); known: .*\.hdr$"):
+        scan_folders([images])
+    touch(images, "b.DCM", "c.dcm", "IM0001")
+    kinds = r"2 \.dcm, 1 \.txt, 1 without suffix"
+    with pytest.raises(FormatError, match=rf"\({kinds}\); known: .*; dcm2niix makes NIfTI"):
         scan_folders([images])
     touch(images, "a.png")
     with pytest.raises(FormatError, match=r"masks: there is no such folder"):

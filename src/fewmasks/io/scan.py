@@ -21,6 +21,7 @@ ENDINGS = {
     "mask": ("_mask", "_masks", "_seg", "_segmentation", "_label", "_labels", "_gt", "_anno"),
     "scribble": ("_scribble", "_scribbles"),
 }
+NO_SUFFIX = "without suffix"
 CHANNEL_ENDING = re.compile(r"_(\d{4})$")
 
 
@@ -318,7 +319,7 @@ def _list_images(
     """Stem (a relative path, in an order people expect), group and path of each image."""
     roots = [root for root in images if root.is_dir()]
     found: list[tuple[str, tuple[str, ...], Path]] = []
-    passed_over = 0
+    others: Counter[str] = Counter()
     for root in images:
         if not root.exists():
             raise FormatError(f"{root}: there is no such file or folder; name where images are")
@@ -328,20 +329,23 @@ def _list_images(
             if _lies_in(path, beside, base):
                 continue
             if format_of(path) is None:
-                passed_over += 1
+                others[path.suffix.lower() or NO_SUFFIX] += 1
                 continue
             relative = path.relative_to(base)
             prefix = (root.resolve().name,) if len(roots) > 1 and root in roots else ()
             stem = "/".join((*prefix, *relative.parts[:-1], stem_of(path.name)))
             found.append((stem, relative.parts[:-1], path))
+    kinds = ", ".join(f"{n} {kind}" for kind, n in others.most_common())
+    hint = "; dcm2niix makes NIfTI of DICOM" if others.keys() & {".dcm", NO_SUFFIX} else ""
     if not found:
         known = ", ".join(suffix for each in FORMATS for suffix in each.suffixes)
         raise FormatError(
-            f"{', '.join(map(str, images))}: no image files ({passed_over} others); known: {known}"
+            f"{', '.join(map(str, images))}: no image files ({kinds or 'nothing'}); "
+            f"known: {known}{hint}"
         )
     found.sort(key=lambda one: _natural(one[0]))
     _refuse_same_stem([(stem, path) for stem, _, path in found])
-    said = [f"{passed_over} files are no images and were passed over"] if passed_over else []
+    said = [f"passed over, of kinds that are not read: {kinds}{hint}"] if others else []
     return found, said
 
 
