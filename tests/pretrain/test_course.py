@@ -21,6 +21,7 @@ from fewmasks.pretrain.byol import Byol
 from fewmasks.pretrain.course import Course, Draw, run
 from fewmasks.pretrain.lars import Lars
 from fewmasks.pretrain.session import shuffled
+from fewmasks.pretrain.views import make_views
 
 pytestmark = pytest.mark.slow
 
@@ -36,23 +37,29 @@ def noisy(pixels):
     return pixels + 0.1 * torch.randn_like(pixels)
 
 
-def trained(folder, stop_at=None, out="start", config=CONFIG, devices=1, seed=0):
-    """The tensors and losses of a training, or an interruption at a step."""
+def planned(folder, out="start", config=CONFIG, devices=1, seed=0, views=noisy):
+    """What `run` takes, of a BYOL training of six steps."""
     cache, items, _ = made.pool(folder, n=10)
     card = prepare(cache, items, made.CLASSES, made.quick(devices=devices))
     network = build(card, seed)
     torch.manual_seed(seed)
-    byol = Byol(network, card.channels, noisy, config)
+    byol = Byol(network, card.channels, views, config)
     frames = Frames(cache, items, card.frame, card.config.size, card.intensity)
     origin = Origin("unet", 1, "encoder", "byol", ITERATIONS, seed)
     course = Course(config, origin, folder / f"{out}.safetensors", card)
+    return course, byol, network, frames, shuffled(len(items), config.batch, seed)
+
+
+def trained(folder, stop_at=None, **wanted):
+    """The tensors and losses of a training, or an interruption at a step."""
+    plan = planned(folder, **wanted)
 
     def report(done, of):
         if done == stop_at:
             raise Interrupted
 
-    losses = run(course, byol, network, frames, shuffled(len(items), config.batch, seed), report)
-    return load_file(course.out), losses
+    losses = run(*plan, report)
+    return load_file(plan[0].out), losses
 
 
 def same(one, other):
@@ -111,12 +118,24 @@ def test_a_damaged_checkpoint_is_named(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path):
     """Statistics and negatives are those of a share, so the weights are close and not equal."""
-    alone, _ = trained(tmp_path / "a")
-    together, _ = trained(tmp_path / "b", devices=2)
+    views = make_views("grey", 1)
+    alone, _ = trained(tmp_path / "a", views=views)
+    together, _ = trained(tmp_path / "b", devices=2, views=views)
     start = build_start(tmp_path / "c")
     for name in ("conv_0.conv_0.conv.weight", "down_4.convs.conv_1.conv.weight"):
         moved = (alone[name] - start[name]).norm()
         assert (together[name] - start[name]).norm() == pytest.approx(moved, rel=0.5)
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_a_training_was_interrupted(tmp_path):
+    """Of a checkpoint after the last step nothing is left to do but to write its weights."""
+    course, byol, network, *_ = planned(tmp_path, devices=2)
+    torch.nn.init.constant_(network.conv_0.conv_0.conv.weight, 7.0)
+    loop._keep(course, byol, loop.make_optimiser(byol, CONFIG), [1.0] * ITERATIONS)
+    found, _ = trained(tmp_path, devices=2)
+    assert (found["conv_0.conv_0.conv.weight"] == 7).all()
+    assert not course.checkpoint.exists()
 
 
 def build_start(folder):
@@ -135,9 +154,11 @@ class Collapsed(loop.Objective):
         return self.weight.sum(), self.weight.expand(len(pixels), 3)
 
 
-def test_a_collapse_is_an_error_with_advice(tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_collapse_is_an_error_with_advice(tmp_path, devices):
     cache, items, _ = made.pool(tmp_path)
-    card = prepare(cache, items, made.CLASSES, made.quick())
+    card = prepare(cache, items, made.CLASSES, made.quick(devices=devices))
     frames = Frames(cache, items, card.frame, card.config.size, card.intensity)
     origin = Origin("unet", 1, "encoder", "byol", 60, 0)
     course = Course(CONFIG, origin, tmp_path / "x.safetensors", card)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from fewmasks import errors
 from fewmasks.config import LearnConfig
 from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
@@ -202,7 +204,8 @@ def _run(
     with tempfile.TemporaryDirectory() as folder:
         # Of these only the network is an argument: Fabric copies arguments for each process.
         steps = partial(_optimise_apart, material=material, course=course, folder=Path(folder))
-        fabric.launch(steps, network)
+        with sentences_of_processes():
+            fabric.launch(steps, network)
         states = [load_file(path) for path in sorted(Path(folder).iterdir())]
     if report is not None:
         report(course.iterations, course.iterations)
@@ -222,6 +225,22 @@ def _optimise_apart(
             tensors = {name: tensor.contiguous() for name, tensor in state.items()}
             save_file(tensors, folder / f"{number:04d}.safetensors")
     leave_group()
+
+
+@contextmanager
+def sentences_of_processes() -> Iterator[None]:
+    """What a user can fix is one of our errors here, too, when another process raised it.
+
+    torch hands over its traceback as text, in whose last line the sentence stands.
+    """
+    try:
+        yield
+    except torch.multiprocessing.ProcessRaisedException as error:
+        found = re.search(r"^fewmasks\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
+        if found is None:
+            raise
+        kind: type[errors.FewmasksError] = getattr(errors, found[1])
+        raise kind(found[2]) from None
 
 
 def leave_group() -> None:

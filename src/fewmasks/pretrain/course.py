@@ -24,7 +24,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.learn.data import Frames, Reader, remembering
 from fewmasks.learn.model import Card, resolve_device, seeded
 from fewmasks.learn.starts import Origin, write_start
-from fewmasks.learn.train import leave_group, pace, repeatable
+from fewmasks.learn.train import leave_group, pace, repeatable, sentences_of_processes
 from fewmasks.nn.heads import spread
 from fewmasks.pretrain.lars import Lars
 
@@ -85,21 +85,22 @@ def run(
     The randomness of a step follows from the seed and its number alone, so a resumed training ends
     in the weights of an uninterrupted one.
     """
-    device = resolve_device(course.card.config.device)
+    device, devices = resolve_device(course.card.config.device), course.card.config.devices
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=device.type,
-        devices=course.card.config.devices if device.index is None else [device.index],
-        strategy="ddp_spawn" if course.card.config.devices > 1 else "auto",
+        devices=devices if device.index is None or devices > 1 else [device.index],
+        strategy="ddp_spawn" if devices > 1 else "auto",
         precision="bf16-mixed" if course.card.precision == "bf16" else "32-true",
     )
-    if course.card.config.devices == 1:
+    if devices == 1:
         return fabric.launch(_optimise, objective, course, network, frames, draws, report)
     # What a process returns vanishes with it, and progress cannot cross over either. Of these only
     # the objective is an argument: Fabric copies arguments for each process.
     plan = list(islice(draws, course.origin.iterations * course.config.accumulate))
     steps = partial(_optimise_apart, course=course, network=network, frames=frames, plan=plan)
-    fabric.launch(steps, objective)
+    with sentences_of_processes():
+        fabric.launch(steps, objective)
     if report is not None:
         report(course.origin.iterations, course.origin.iterations)
     return []
@@ -128,8 +129,10 @@ def _optimise(
     report: Report | None,
 ) -> list[float]:
     config, total = course.config, course.origin.iterations
+    # Before the optimiser, whose state must lie where its parameters lie when a training goes on.
+    objective.to(fabric.device)
     optimiser = make_optimiser(objective, config)
-    losses = _resume(course, objective, optimiser) if fabric.world_size == 1 else []
+    losses = _resume(course, objective, optimiser)
     for _ in range(len(losses) * config.accumulate):  # the batches that were seen already
         next(draws)
     wrapped, wrapped_optimiser = fabric.setup(objective, optimiser)
@@ -150,7 +153,7 @@ def _optimise(
                 _refuse_collapse(course, embedding, step)
             if report is not None:
                 report(step + 1, total)
-            if fabric.world_size == 1 and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if fabric.global_rank == 0 and time.monotonic() - saved > CHECKPOINT_SECONDS:
                 _keep(course, objective, optimiser, losses)
                 saved = time.monotonic()
     if fabric.global_rank == 0:

@@ -7,7 +7,7 @@ matrix an item, for the reason in docs/decisions/0010.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -95,18 +95,20 @@ def make_views(preset: Preset, channels: int, strength: float = 1.0) -> Views:
         )
     recipe = RECIPES[preset] if strength == 1 else RECIPES[preset].weaker(strength)
 
-    def view(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b c y x"]:
-        with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
-            whole = pixels.float()  # a trainer of mixed precision hands over bf16
-            seen = _recoloured(_moved(whole, recipe), whole, recipe)
-            rows = _chosen(len(seen), recipe.blur)
-            seen[rows] = _blurred(seen[rows])
-            if recipe.noise:
-                seen.addcmul_(torch.randn_like(seen), _uniform(seen, 0.0, recipe.noise))
-            seen = _hidden(seen, recipe).to(pixels.dtype)
-            return seen.contiguous(memory_format=torch.channels_last)
+    return partial(_view, recipe=recipe)  # no closure: it goes to other processes too
 
-    return view
+
+def _view(pixels: Pixels, recipe: Recipe) -> Pixels:
+    """One view of every item."""
+    with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
+        whole = pixels.float()  # a trainer of mixed precision hands over bf16
+        seen = _recoloured(_moved(whole, recipe), whole, recipe)
+        rows = _chosen(len(seen), recipe.blur)
+        seen[rows] = _blurred(seen[rows])
+        if recipe.noise:
+            seen.addcmul_(torch.randn_like(seen), _uniform(seen, 0.0, recipe.noise))
+        seen = _hidden(seen, recipe).to(pixels.dtype)
+        return seen.contiguous(memory_format=torch.channels_last)
 
 
 def _uniform(like: Pixels, low: float, high: float, channels: int = 1) -> Float[Tensor, "b k 1 1"]:
