@@ -188,6 +188,8 @@ def slow_statistics(values: np.ndarray) -> tuple[float, float, float, float]:
     """From the definition: the values at two ranks, then moments of what is clipped to them."""
     ordered = sorted(values.tolist())
     low, high = (ordered[round(share * (len(ordered) - 1))] for share in (0.005, 0.995))
+    if low == high:  # all there is to see lies beyond them
+        low, high = ordered[0], ordered[-1]
     clipped = [min(max(value, low), high) for value in ordered]
     mean = sum(clipped) / len(clipped)
     variance = sum((value - mean) ** 2 for value in clipped) / len(clipped)

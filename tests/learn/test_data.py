@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.learn import made
-from tests.makers import write_nifti, write_png
+from tests.makers import write_nifti, write_png, write_tiff
 
 from fewmasks.errors import GeometryError, ProjectError
 from fewmasks.io.cache import PixelCache
@@ -82,6 +82,36 @@ def test_known_unknown_pixels_stay_unknown():
     assert (framed[:, 16:] == 2).all()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_thin_scribbles_are_seen_in_small_frames(seed):
+    """By definition: a blank pixel has the class that most known pixels of its cell have."""
+    rng = np.random.default_rng(seed)
+    mask = np.full((90, 70), 255, np.uint8)
+    for number in range(4):
+        y, x = rng.integers(0, 60, 2)
+        mask[y : y + 2, x : x + 40] = number
+    framed = mask_to_frame(mask, (32, 32), 32)
+    rows, columns = scaled_shape(mask.shape, 32)
+    top, left = (32 - rows) // 2, (32 - columns) // 2
+    inside = framed[top : top + rows, left : left + columns].numpy()
+    for y, x in np.ndindex(rows, columns):
+        ys = np.arange(90)[np.arange(90) * rows // 90 == y]
+        xs = np.arange(70)[np.arange(70) * columns // 70 == x]
+        counts = np.bincount(mask[np.ix_(ys, xs)].ravel(), minlength=256)[:255]
+        if not counts.any():
+            continue
+        nearest = mask[int((y + 0.5) * 90 / rows), int((x + 0.5) * 70 / columns)]
+        most = np.flatnonzero(counts == counts.max())[-1]
+        assert inside[y, x] == (most if nearest == 255 else nearest)
+
+
+def test_a_line_one_pixel_wide_never_vanishes():
+    for column in range(200):
+        mask = np.full((200, 200), 255, np.uint8)
+        mask[20:180, column] = 1
+        assert (mask_to_frame(mask, (16, 16), 16) == 1).any(dim=1).sum() >= 12
+
+
 @pytest.mark.parametrize(("stride", "expected"), [(16, (48, 64)), (32, (64, 64))])
 def test_the_frame_holds_every_item(stride, expected):
     assert frame_shape([(30, 64), (40, 20), (128, 128)], 64, stride) == (64, 64)
@@ -151,6 +181,19 @@ def test_a_bright_spot_keeps_its_brightness_and_a_hot_pixel_does_not(tmp_path):
     item = Item("s4", str(path), ("patient",), z=4)
     seen = np.sort(read_normalised(cache, item, Intensity("source")).ravel())
     assert 4 < seen[-10] < seen[-1] < 15
+
+
+def test_a_few_bright_spots_in_the_dark_are_seen(tmp_path):
+    """Of a fluorescence picture both percentiles are the background."""
+    pixels = np.zeros((64, 64), np.uint16)
+    pixels[30:33, 10:13] = 3000
+    path = write_tiff(tmp_path / "spots.tif", pixels)
+    cache = PixelCache(tmp_path / "cache")
+    cache.add(path)
+    item = Item("spots", str(path), ("g",))
+    seen = read_normalised(cache, item, measure_intensity(cache, [item], "auto"))[0]
+    assert seen.std() == pytest.approx(1, rel=0.01)
+    assert (seen > 10).sum() == 9
 
 
 def test_another_number_of_channels_is_refused(tmp_path):

@@ -26,7 +26,7 @@ from fewmasks.pretrain.probe import (
     sample_items,
     settle_statistics,
 )
-from fewmasks.types import Item, Label
+from fewmasks.types import UNKNOWN, Item, Label
 
 
 def fast(project):
@@ -195,6 +195,18 @@ def test_the_untrained_network_has_the_statistics_of_the_pool(volumes):
     assert found.untrained.spread > 10 * found.start.spread
 
 
+def test_no_item_is_alone_with_the_statistics(volumes, monkeypatch):
+    """In frames of 16 pixels the deepest map of an item is one value, which has no spread."""
+    volumes.config = volumes.config.with_settings(["learn.size=16"])
+    items = sample_items(volumes, 0)
+    monkeypatch.setattr(module, "SETTLING_BATCH", len(items) - 1)
+    card = prepare(volumes.cache, volumes.pool.items, volumes.classes, volumes.config.learn)
+    assert card.frame == (16, 16)
+    network = build(card)
+    settle_statistics(network, module.Sampled(card, volumes.cache, items, [], [], 0))
+    assert (network.down_4.convs.conv_1.adn.N.running_var > 0).any()
+
+
 def test_what_is_probed_is_left_as_it_was_and_the_same_again(volumes):
     start = untrained_start(volumes)
     before = start.read_bytes()
@@ -224,6 +236,9 @@ def test_labels_of_one_group_or_class_make_no_probe(volumes):
     start = untrained_start(volumes)
     items = volumes.pool.at(volumes.train)
     label_from_reference(volumes, [items[0].id, items[1].id])
+    assert probe(volumes, start).why_no_pixels == "as all labels are of one group"
+    silent = np.full(volumes.shape(items[3]), UNKNOWN, np.uint8)
+    volumes.add_labels([Label(items[3].id, "scribble", silent, 1.0, "ann")])
     assert probe(volumes, start).why_no_pixels == "as all labels are of one group"
     blank = np.zeros(volumes.shape(items[0]), np.uint8)
     volumes.add_labels([Label(items[n].id, "mask", blank, 1.0, "ann") for n in (0, 1, 3)])

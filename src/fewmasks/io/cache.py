@@ -40,9 +40,9 @@ class Statistics:
     """Intensities of one source, one figure per channel, from about a million of its pixels."""
 
     low: tuple[float, ...]
-    """0.5th percentile."""
+    """0.5th percentile; the least value where both percentiles are the same."""
     high: tuple[float, ...]
-    """99.5th percentile."""
+    """99.5th percentile, and the greatest value."""
     mean: tuple[float, ...]
     """After clipping to low..high."""
     std: tuple[float, ...]
@@ -301,10 +301,16 @@ def _measure(values: Shaped[np.ndarray, " n"]) -> tuple[float, float, float, flo
 def _summary(
     levels: Float[np.ndarray, " n"], counts: Shaped[np.ndarray, " n"]
 ) -> tuple[float, float, float, float]:
-    """Percentiles (the value at that rank), then mean and deviation of the clipped values."""
+    """Percentiles (the value at that rank), then mean and deviation of the clipped values.
+
+    Where both percentiles are one value, all that is to be seen lies beyond them, such as the few
+    spots of a fluorescence picture: the least and the greatest value take their place.
+    """
     upto = np.cumsum(counts)
     ranks = [round(share / 100 * (upto[-1] - 1)) for share in PERCENTILES]
     low, high = (levels[np.searchsorted(upto, rank, side="right")] for rank in ranks)
+    if low == high:
+        low, high = levels[0], levels[-1]
     clipped = np.clip(levels, low, high)
     mean = float(np.average(clipped, weights=counts))
     std = float(np.sqrt(np.average((clipped - mean) ** 2, weights=counts)))

@@ -124,12 +124,32 @@ def to_frame(
 def mask_to_frame(
     mask: UInt8[np.ndarray, "y x"], frame: tuple[int, int], size: int
 ) -> UInt8[Tensor, "fy fx"]:
-    """Nearest pixel of the mask at frame size; padding is unknown."""
+    """Nearest pixel of the mask at frame size, or what else is known there; padding is unknown."""
     tensor = torch.from_numpy(np.ascontiguousarray(mask))
     scaled = scaled_shape((tensor.shape[0], tensor.shape[1]), size)
     if scaled != tensor.shape:
-        tensor = functional.interpolate(tensor[None, None], scaled, mode="nearest-exact")[0, 0]
+        nearest = functional.interpolate(tensor[None, None], scaled, mode="nearest-exact")[0, 0]
+        tensor = _with_thin_lines(nearest.numpy(), mask)
     return functional.pad(tensor, _margins(scaled, frame), value=UNKNOWN)
+
+
+def _with_thin_lines(
+    nearest: UInt8[np.ndarray, "fy fx"], mask: UInt8[np.ndarray, "y x"]
+) -> UInt8[Tensor, "fy fx"]:
+    """Where the nearest pixel is unknown, the class of most known pixels under one of the frame.
+
+    A scribble is thinner than what such a pixel covers, and would be lost between the nearest ones.
+    """
+    blank, found = nearest == UNKNOWN, nearest.copy()
+    if not blank.any():
+        return torch.from_numpy(found)
+    rows, columns = (np.arange(n) * m // n for n, m in zip(mask.shape, blank.shape, strict=True))
+    y, x = np.nonzero(blank[rows[:, None], columns] & (mask != UNKNOWN))
+    place = rows[y] * nearest.shape[1] + columns[x]
+    said, votes = np.unique(place * (UNKNOWN + 1) + mask[y, x], return_counts=True)
+    said = said[np.argsort(votes, kind="stable")]  # of several in one place the last one stays
+    found.flat[said // (UNKNOWN + 1)] = said % (UNKNOWN + 1)
+    return torch.from_numpy(found)
 
 
 def from_frame(

@@ -16,6 +16,7 @@ from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from fewmasks import errors
 from fewmasks.config import LearnConfig
@@ -235,7 +236,7 @@ def sentences_of_processes() -> Iterator[None]:
     """
     try:
         yield
-    except torch.multiprocessing.ProcessRaisedException as error:
+    except ProcessRaisedException as error:
         found = re.search(r"^fewmasks\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
         if found is None:
             raise

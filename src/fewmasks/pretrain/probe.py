@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor, nn
 
 from fewmasks.io.cache import PixelCache
+from fewmasks.io.masks import present_classes
 from fewmasks.learn.data import Frames, mask_to_frame
 from fewmasks.learn.embed import encode, encoder_of
 from fewmasks.learn.model import Card, build, resolve_device
@@ -188,9 +189,11 @@ def settle_statistics(network: nn.Module, sampled: Sampled) -> None:
         norm.train()
     items = np.random.default_rng(sampled.seed).permutation(len(sampled.items))[:MOST_SETTLING]
     frames = Frames(sampled.images, sampled.items, card.frame, card.config.size, card.intensity)
+    # In even parts: of one item left over, the deepest map of a small frame has but one value.
+    parts = np.array_split(items, max(1, len(items) // SETTLING_BATCH))
     with torch.inference_mode():
-        for first in range(0, len(items), SETTLING_BATCH):
-            pixels = frames.batch(items[first : first + SETTLING_BATCH].tolist()).to(device)
+        for part in parts:
+            pixels = frames.batch(part.tolist()).to(device)
             encoder(pixels.contiguous(memory_format=torch.channels_last))
     encoder.eval()
 
@@ -278,12 +281,11 @@ def _labelled_items(project: Project, seed: int) -> tuple[list[Item], str]:
         return [], "as nothing is labelled"
     rng = np.random.default_rng(seed)
     items = project.pool.at(np.sort(rng.permutation(rows)[:MOST_LABELLED]))
+    present = {item: present_classes(_stored(project, item).mask) for item in items}
+    items = [item for item in items if present[item]]  # a label may say nothing
     if len({item.group[:1] for item in items}) < 2:
         return [], "as all labels are of one group"
-    present = {
-        int(c) for item in items for c in np.unique(_stored(project, item).mask) if c != UNKNOWN
-    }
-    if len(present) < 2:
+    if len(frozenset().union(*present.values())) < 2:
         return [], "as all labels are of one class"
     return items, ""
 
