@@ -42,8 +42,10 @@ class Studio:
     def send(self, method: str, path: str, **options: Any) -> Any:
         return self.client.request(method, f"/label-studio/{path}", **options)
 
-    def tell(self, item: str, *strokes: dict[str, Any], action: str = "ANNOTATION_CREATED") -> Any:
-        annotation = {"id": 1, "result": list(strokes), "lead_time": 7.5, "completed_by": 1}
+    def tell(
+        self, item: str, *strokes: dict[str, Any], action: str = "ANNOTATION_CREATED", **more: Any
+    ) -> Any:
+        annotation = {"id": 1, "result": list(strokes), "lead_time": 7.5, "completed_by": 1, **more}
         event = {"action": action, "task": task(item), "annotation": annotation}
         return self.send("POST", "webhook", json=event | {"project": {"id": 1}})
 
@@ -109,6 +111,20 @@ def test_a_token_does_as_well(project, desk):
     token = begin_session(project.engine, "ann")
     ann.client.headers["Authorization"] = f"Bearer {token}"
     assert ann.tell("p1", stroke()).json()["item"] == "p1"
+
+
+def test_a_skip_says_nothing_of_an_item(project, desk):
+    ann = Studio(desk)
+    ann.tell("p1", stroke())
+    before = made.content(project)
+    for item in ("p0", "p1"):  # without a label, and with one
+        for action in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED"):
+            for strokes in ((), (stroke(),)):
+                told = ann.tell(item, *strokes, action=action, was_cancelled=True)
+                assert told.status_code == 200
+                assert told.json() == {"item": None, "job": None}
+    assert made.content(project) == before
+    assert ann.tell("p0", stroke(), was_cancelled=False).json()["item"] == "p0"
 
 
 def test_what_others_say_stays(project, desk):

@@ -143,6 +143,8 @@ def webhook(desk: AtDesk, person: Program, body: Body) -> Done:
         return Done()
     if event.task is None or event.annotation is None:
         raise Refusal(422, "webhook: no task or annotation came along; tick `Send payload`")
+    if event.annotation.was_cancelled:  # a skip is told like an annotation, without a stroke
+        return Done()
     return Done(item=_hand_in(desk.project, event.task, event.annotation, person.name))
 
 
