@@ -291,6 +291,76 @@ def test_what_somebody_else_labels_now_is_left_to_them(project, desk, tmp_path):
     assert told["left"] == {"v0_z1": "bob is labelling it"}
 
 
+@pytest.fixture
+def read_by_ann(tmp_path: Path) -> Project:
+    """Two slices of v0 and one of v1 are to be read twice; ann has read one of each."""
+    project = volumes(tmp_path)
+    picks = tuple(Pick(item, "why", readings=2) for item in ("v0_z1", "v0_z3", "v1_z0"))
+    project.add_round(Round(1, "random", 0, picks))
+    project.add_labels([Label(item, "mask", half(1), 9.0, "ann") for item in ("v0_z1", "v1_z0")], 1)
+    return project
+
+
+def test_second_readings_are_not_offered_here(read_by_ann):
+    desk = Desk(read_by_ann, None)
+    ann, bob = Program(desk), Program(desk, "bob")
+    assert bob.send("POST", "activelearning/round").json()["items"] == ["v0_z3"]
+    assert ann.send("POST", "activelearning/round").json() == {}  # bob holds the only one
+    read_by_ann.add_labels([Label("v0_z3", "mask", half(1), 9.0, "ann")], 1)
+    for each in (ann, bob):
+        assert each.send("POST", "activelearning/round").json() == {}
+    listed = made.Page(desk, "bob").get("queue").json()["items"]
+    assert {each["reading"] for each in listed} == {2}  # the page goes on asking for them
+
+
+def test_second_readings_are_not_taken_here(read_by_ann, tmp_path):
+    ann, bob = (Program(Desk(read_by_ann, None), name) for name in ("ann", "bob"))
+    told = bob.save("v0", drawn(tmp_path, {1: half(2), 3: half(2)})).json()
+    assert told["stored"] == ["v0_z3"]
+    assert told["left"] == {"v0_z1": "second readings are given on the page"}
+    before = made.content(read_by_ann)
+    said = made.refused(bob.save("v1", drawn(tmp_path, {0: half(2)})), 409, "second readings")
+    assert "ann" not in said["detail"]
+    assert made.content(read_by_ann) == before
+    told = ann.save("v1", drawn(tmp_path, {0: half(2)})).json()
+    assert told["stored"] == ["v1_z0"]  # the first one's own may still be corrected
+
+
+def test_labels_are_shown_to_no_second_reader(read_by_ann):
+    desk = Desk(read_by_ann, None)
+    ann, bob = Program(desk), Program(desk, "bob")
+    read_by_ann.add_labels([Label("v0_z4", "mask", half(2), 9.0, "ann")])
+
+    def shown(program: Program, image: str) -> Any:
+        return program.send("GET", "datastore/label", params={"label": image})
+
+    made.refused(shown(bob, "v1"), 404, "has no label that you may see")
+    assert shown(ann, "v1").status_code == 200
+    voxels = nibabel.Nifti1Image.from_bytes(gzip.decompress(shown(bob, "v0").content)).get_fdata()
+    ours = voxels.transpose(2, 1, 0)[::-1, ::-1, ::-1]
+    assert np.array_equal(ours[4], half(2))
+    assert (ours[:4] == UNKNOWN).all()
+    objects = bob.send("GET", "datastore/?output=all").json()["objects"]
+    assert [name for name, each in objects.items() if each["labels"]] == ["v0"]
+    read_by_ann.add_labels([Label("v1_z0", "mask", half(2), 9.0, "bob")], 1, reading=2)
+    assert shown(bob, "v1").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ann", "bob"])
+def test_a_second_reading_never_makes_room_for_a_first_one(read_by_ann, tmp_path, name):
+    second = half(1)
+    second[0] = 0
+    for item, mask in (("v1_z0", half(2)), ("v0_z1", second)):  # disputed, and alike
+        read_by_ann.add_labels([Label(item, "mask", mask, 9.0, "bob")], 1, reading=2)
+    program = Program(Desk(read_by_ann, None), name)
+    before = made.content(read_by_ann)
+    made.refused(program.save("v1", drawn(tmp_path, {0: half(2)})), 409, "a reviewer decides")
+    assert made.content(read_by_ann) == before
+    left = program.save("v0", drawn(tmp_path, {1: half(2), 3: half(2)})).json()["left"]
+    # Alike, it is as any other label: the first reader may correct it, and nobody else.
+    assert left == ({} if name == "ann" else {"v0_z1": "it has a mask by ann"})
+
+
 def test_test_items_are_labelled_only_where_asked_for(project, desk, tmp_path):
     before = made.content(project)
     made.refused(Program(desk).save("v2", drawn(tmp_path, {1: half(1)})), 409, "test item")

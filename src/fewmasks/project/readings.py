@@ -86,6 +86,11 @@ def reading_for(connection: Connection, row: int, by: str) -> int:
     return FIRST if first is None or first == by else SECOND
 
 
+def unseen(connection: Connection, by: str) -> frozenset[int]:
+    """Rows whose labels this person is not shown, to read them a second time."""
+    return frozenset(row for row, first in wanting(connection).items() if first != by)
+
+
 def settle(connection: Connection, pair: Pair, chosen: int, by: str) -> None:
     """The first or the second reading holds from now on, by the word of a reviewer."""
     number = (pair.first, pair.second)[chosen - 1].id

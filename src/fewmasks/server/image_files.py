@@ -15,6 +15,7 @@ from fewmasks.io import Source, open_source
 from fewmasks.io.nifti import Volume
 from fewmasks.io.picture import Picture
 from fewmasks.project import Project
+from fewmasks.project.readings import unseen
 from fewmasks.server.refusal import Refusal
 from fewmasks.server.views import read_overlay
 from fewmasks.types import UNKNOWN, Item
@@ -158,13 +159,17 @@ def predicted(
     return whole, tuple(known)
 
 
-def labelled(project: Project, image: ImageFile) -> UInt8[np.ndarray, "z y x"]:
-    """The labels of a file; what nobody labelled is unknown."""
+def labelled(project: Project, image: ImageFile, by: str) -> UInt8[np.ndarray, "z y x"]:
+    """The labels of a file that this person may see; what nobody labelled is unknown."""
     table = number_of_class(project)
     whole = np.full(shape_of(project, image), table[UNKNOWN], np.uint8)
-    found = [label for item in image.items if (label := project.label(item.id)) is not None]
+    with project.engine.begin() as connection:
+        hidden = unseen(connection, by)
+    rows = project.pool.rows(item.id for item in image.items).tolist()
+    seen = [item.id for item, row in zip(image.items, rows, strict=True) if row not in hidden]
+    found = [label for name in seen if (label := project.label(name)) is not None]
     if not found:
-        raise Refusal(404, f"{image.name}: has no label yet; label it first")
+        raise Refusal(404, f"{image.name}: has no label that you may see; label it first")
     by_id = {item.id: item for item in image.items}
     for label in found:
         whole[window(by_id[label.item])] = table[label.mask]

@@ -20,6 +20,7 @@ from starlette.datastructures import FormData
 from fewmasks import __version__
 from fewmasks.io import stem_of
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, unseen
 from fewmasks.server import image_files, jobs, leases, queue
 from fewmasks.server import monailabel_messages as told
 from fewmasks.server.auth import AtDesk, Bearer, BearerTraining, begin_for_program
@@ -170,7 +171,9 @@ def next_sample(desk: AtDesk, person: Bearer, strategy: str) -> told.Sample:
     if strategy != STRATEGY:
         raise Refusal(404, f"strategy: there is none called {strategy[:80]!r}; use {STRATEGY}")
     project = desk.project
-    asked = [a for a in queue.read_queue(project, person.name).items if a.state in queue.OPEN]
+    listed = queue.read_queue(project, person.name).items
+    # A whole volume comes with its labels, so what is read a second time is read on the page.
+    asked = [each for each in listed if each.state in queue.OPEN and each.reading == FIRST]
     if not asked:
         return told.Sample()
     image = image_files.image_of(project, asked[0].item)
@@ -194,11 +197,12 @@ def datastore(
     desk: AtDesk, person: Bearer, output: Literal["stats", "all"] = "stats"
 ) -> told.Store | told.Listing:
     """How many images there are, or all of them."""
-    del person
     project = desk.project
     if output == "stats":
         return _store(project)
-    labelled = _labelled(project)
+    with project.engine.begin() as connection:
+        hidden = unseen(connection, person.name)
+    labelled = _labelled(project, hidden)
     return told.Listing(
         name=project.folder.resolve().name,
         description="",
@@ -226,11 +230,10 @@ def label(
     desk: AtDesk, person: Bearer, label: str, tag: Annotated[str, Query()] = FINAL
 ) -> Response:
     """The labels of an image as a file in its geometry; 255 where nobody said."""
-    del person
     found = image_files.find_image(desk.project, label)
     if tag not in ("", FINAL):
         raise Refusal(404, f"label: there are none with the tag {tag[:80]!r}; use {FINAL}")
-    whole = image_files.labelled(desk.project, found)
+    whole = image_files.labelled(desk.project, found, person.name)
     return _attachment(found, *image_files.packed(desk.project, found, whole))
 
 
@@ -320,10 +323,10 @@ def _painted(project: Project) -> list[str]:
     return [project.classes[number] for number in project.foreground]
 
 
-def _labelled(project: Project) -> set[str]:
-    """Names of the images with a label."""
+def _labelled(project: Project, hidden: frozenset[int] = frozenset()) -> set[str]:
+    """Names of the images with a label, but for those of hidden rows."""
     rows = project.pool.rows(each.item for each in project.labels()).tolist()
-    sources = {project.pool.items[row].source for row in rows}
+    sources = {project.pool.items[row].source for row in rows if row not in hidden}
     files = image_files.image_files(project)
     return {name for name, image in files.items() if image.items[0].source in sources}
 

@@ -4,6 +4,9 @@ The rule, item by item. One that the round asks for gets the mask as it is: unpa
 Any other one says only what was painted on it: a scribble, unknown where nothing was. A label that
 is there stays, but for your own: what you paint again replaces your mask of an item of the round,
 or your scribble of another one. Nothing painted never replaces anything.
+
+What you would read a second time is passed over, for that is done on the page, where you see
+nothing of the first reading; so is what two people read differently, until a reviewer decides.
 """
 
 from dataclasses import dataclass
@@ -14,11 +17,13 @@ from sqlalchemy import Connection, Select, func, select
 
 from fewmasks.interop.labels import store
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, pairs, unseen
 from fewmasks.project.schema import label, lease, pick, round_, skip, writing
 from fewmasks.server.clock import moment
 from fewmasks.server.drafts import changing
 from fewmasks.server.image_files import ImageFile, unpainted, window
 from fewmasks.server.leases import give_back
+from fewmasks.server.readings import is_disputed
 from fewmasks.server.refusal import Refusal
 from fewmasks.types import UNKNOWN, Item, Kind, Label
 
@@ -45,8 +50,11 @@ class _Known:
     train: frozenset[int]
     held: dict[int, str]
     """Who else is labelling it."""
+    unseen: frozenset[int]
+    """What this person would read a second time."""
+    disputed: frozenset[int]
     labels: dict[int, tuple[str, Kind]]
-    """By whom the newest label is, and of which kind."""
+    """By whom the label that holds is, and of which kind."""
 
 
 def hand_in_whole(
@@ -98,6 +106,8 @@ def _kind_or_reason(
         return None, None
     if row in known.skipped:
         return None, "it was skipped" if is_painted else None
+    if row in known.unseen:
+        return None, "second readings are given on the page" if is_painted else None
     if row in known.held:
         return None, f"{known.held[row]} is labelling it"
     kind: Kind = "mask" if is_asked else "scribble"
@@ -108,6 +118,8 @@ def _kind_or_reason(
         return None, "it is a test item, and the round does not ask for it"
     if not is_painted:
         return None, None
+    if row in known.disputed:
+        return None, "two people read it differently, and a reviewer decides on the page"
     if before != (by, kind):
         return None, f"it has a {before[1]} by {before[0]}"
     return kind, None
@@ -116,7 +128,8 @@ def _kind_or_reason(
 def _known(project: Project, image: ImageFile, by: str) -> _Known:
     rows = project.pool.rows(item.id for item in image.items).tolist()
     newest = select(func.max(round_.c.number)).scalar_subquery()
-    latest = select(func.max(label.c.id)).group_by(label.c.item_row)
+    latest = select(func.max(label.c.id)).where(label.c.reading == FIRST)
+    latest = latest.group_by(label.c.item_row)
     with project.engine.begin() as connection:
         return _Known(
             rows=dict(zip(image.items, rows, strict=True)),
@@ -129,6 +142,12 @@ def _known(project: Project, image: ImageFile, by: str) -> _Known:
                     select(lease).where(lease.c.until >= moment(), lease.c.user != by)
                 )
             },
+            unseen=unseen(connection, by),
+            disputed=frozenset(
+                pair.row
+                for pair in pairs(connection)
+                if pair.row in rows and is_disputed(project, pair)
+            ),
             labels={
                 each.item_row: (each.by, each.kind)
                 for each in connection.execute(select(label).where(label.c.id.in_(latest)))
