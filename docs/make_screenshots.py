@@ -25,7 +25,7 @@ from fewmasks.project import Import, Project, create, open_project
 from fewmasks.project.readings import SECOND
 from fewmasks.server import leases
 from fewmasks.server.accounts import add_user
-from fewmasks.server.auth import COOKIE
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.sessions import begin_session
 from fewmasks.study.cohort import write_cohort
 
@@ -193,7 +193,8 @@ def shoot(project: Project, here: str, wanted: Callable[[str, str], Path | None]
         for scheme in SCHEMES:
             context = browser.new_context(viewport=VIEW, color_scheme=scheme)
             token = begin_session(project.engine, "anna")
-            context.add_cookies([{"name": COOKIE, "value": token, "url": here}])
+            name = cookie_name(project.folder)
+            context.add_cookies([{"name": name, "value": token, "url": here}])
             page = context.new_page()
             page.goto(here)
             for name, see in PAGES.items():

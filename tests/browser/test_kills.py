@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from tests.browser import made
 
 from fewmasks.project import open_project
-from fewmasks.server.auth import COOKIE
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.sessions import begin_session
 
 pytestmark = [pytest.mark.slow]
@@ -127,8 +127,8 @@ def test_the_browser_is_killed(project, server, chromiums, record_property):
 
 def signed_in(chromium, project, server):
     """A page of somebody who has a session: Chromium stores a new cookie half a minute late."""
-    cookie = {"name": COOKIE, "value": begin_session(project.engine, "me"), "url": server.here}
-    chromium.context.add_cookies([cookie])
+    name, token = cookie_name(project.folder), begin_session(project.engine, "me")
+    chromium.context.add_cookies([{"name": name, "value": token, "url": server.here}])
     page = chromium.context.new_page()
     page.goto(server.here)
     page.get_by_role("button", name="Sign out").wait_for()

@@ -14,6 +14,7 @@ from tests.project import made
 
 from fewmasks.project import Project
 from fewmasks.server.app import make_app
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import Link, begin_session
 from fewmasks.types import Pick, Round
@@ -52,9 +53,10 @@ class Page:
         self.client = TestClient(
             make_app(desk), base_url=host, headers={"Origin": host}, follow_redirects=False
         )
+        self.cookie = cookie_name(desk.project.folder)
         if name is not None:
             token = begin_session(desk.project.engine, name)
-            self.client.cookies.set("fewmasks_session", token)
+            self.client.cookies.set(self.cookie, token)
             self.client.headers["X-CSRF-Token"] = self.get("session").json()["csrf"]
 
     def send(self, method: str, path: str, **options: Any) -> Any:

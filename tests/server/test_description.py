@@ -15,6 +15,7 @@ from tests.server.test_monailabel import add_people
 
 from fewmasks.server.app import make_app
 from fewmasks.server.attempts import Attempts
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import begin_session, csrf_of
 
@@ -44,7 +45,7 @@ def signed_in(desk: Desk) -> dict[str, str]:
     """What the page and a program send along."""
     token = begin_session(desk.project.engine, "olga")
     return {
-        "Cookie": f"fewmasks_session={token}",
+        "Cookie": f"{cookie_name(desk.project.folder)}={token}",
         "X-CSRF-Token": csrf_of(token),
         "Authorization": f"bearer {token}",
         "Origin": HERE,

@@ -112,11 +112,11 @@ def test_killed_in_the_middle_of_drawing_no_acknowledged_stroke_is_lost(tmp_path
 def test_a_server_that_is_stopped_leaves_at_once_and_the_session_goes_on(tmp_path):
     folder = made.asking(tmp_path).folder
     first = Server(folder)
-    cookie = first.browser.cookies["fewmasks_session"]
+    cookies = dict(first.browser.cookies)
     os.kill(first.process.pid, signal.SIGINT)
     assert first.end() in (0, 130)
     second = Server(folder)
-    again = httpx2.Client(base_url=second.address, cookies={"fewmasks_session": cookie})
+    again = httpx2.Client(base_url=second.address, cookies=cookies)
     assert again.get("/api/session").json()["user"] == "me"
     assert httpx2.get(f"{second.address}/?token={first.token}").status_code == 403
     again.close()

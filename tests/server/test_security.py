@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zlib
+from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
@@ -19,6 +20,7 @@ from fewmasks.project.schema import session, writing
 from fewmasks.server.accounts import add_user
 from fewmasks.server.app import make_app
 from fewmasks.server.attempts import Attempts
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.clock import moment
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import Link
@@ -137,7 +139,7 @@ def test_the_database_holds_neither_passwords_nor_tokens(project):
     held += b"".join(path.read_bytes() for path in project.folder.glob("project.db-*"))
     assert b"argon2id" in held
     assert PASSWORD.encode() not in held
-    assert tab.client.cookies["fewmasks_session"].encode() not in held
+    assert tab.client.cookies[tab.cookie].encode() not in held
 
 
 def test_guessing_is_slowed_down(project):
@@ -158,11 +160,35 @@ def test_a_session_runs_out_and_that_of_the_link_ends_when_there_are_users(proje
     link = made.page(project)
     assert link.get("queue").status_code == 200
     users = made.Page(Desk(project, None), None)
-    users.client.cookies.set("fewmasks_session", link.client.cookies["fewmasks_session"])
+    users.client.cookies.set(users.cookie, link.client.cookies[link.cookie])
     made.refused(users.get("queue"), 401)
     with writing(project.engine).begin() as connection:
         connection.execute(session.update(), {"until": moment(-1.0)})
     made.refused(link.get("queue"), 401)
+
+
+def test_projects_on_one_computer_do_not_sign_each_other_out(tmp_path):
+    desks = [Desk(made.asking(tmp_path / name), Link()) for name in ("one", "two")]
+    hosts = ("http://127.0.0.1:8000", "http://127.0.0.1:8001")
+    one, two = (made.Page(d, None, host) for d, host in zip(desks, hosts, strict=True))
+    two.client.cookies = one.client.cookies.jar  # one browser, which does not tell ports apart
+    for tab, desk in zip((one, two), desks, strict=True):
+        tab.client.get("/", params={"token": desk.link.token})
+    for tab in (one, two):
+        tab.client.headers["X-CSRF-Token"] = tab.get("session").json()["csrf"]
+        assert tab.take("p0").status_code == 200
+    assert one.send("DELETE", "session").status_code == 204
+    made.refused(one.get("queue"), 401)
+    assert two.get("queue").status_code == 200
+
+
+def test_a_project_is_the_same_one_by_whatever_path(tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    names = {cookie_name(path) for path in (folder, Path("project"), tmp_path / "link")}
+    assert len(names) == 1
 
 
 def test_a_new_password_signs_out(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 from base64 import b64decode
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
@@ -21,8 +22,6 @@ from fewmasks.server.sessions import (
     person_of,
 )
 
-COOKIE = "fewmasks_session"
-
 router = APIRouter(prefix="/api", tags=["session"])
 
 
@@ -33,8 +32,21 @@ def _desk(request: Request) -> Desk:
 AtDesk = Annotated[Desk, Depends(_desk)]
 
 
+def cookie_name(folder: Path) -> str:
+    """What the cookie of a session at this project is called.
+
+    Browsers keep one cookie of a name for all ports of a computer, so each project needs its own.
+    """
+    return f"fewmasks_session_{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:12]}"
+
+
+def _token(request: Request, desk: Desk) -> str:
+    """The token of the browser's session here; empty where it sends none."""
+    return request.cookies.get(cookie_name(desk.project.folder), "")
+
+
 def _who(request: Request, desk: AtDesk) -> Person:
-    token = request.cookies.get(COOKIE, "")
+    token = _token(request, desk)
     person = person_of(desk.project.engine, token, desk.link is not None) if token else None
     if person is None:
         how = "with your name and password" if desk.link is None else (
@@ -48,8 +60,8 @@ def _who(request: Request, desk: AtDesk) -> Person:
 Who = Annotated[Person, Depends(_who)]
 
 
-def _changing(request: Request, person: Who) -> Person:
-    if not is_csrf(request.headers.get("X-CSRF-Token", ""), request.cookies[COOKIE]):
+def _changing(request: Request, desk: AtDesk, person: Who) -> Person:
+    if not is_csrf(request.headers.get("X-CSRF-Token", ""), _token(request, desk)):
         raise Refusal(
             403, "session: the X-CSRF-Token is missing or of another session; load the page again"
         )
@@ -197,7 +209,7 @@ def ready(desk: AtDesk) -> Ready:
 @router.get("/session")
 def session(request: Request, desk: AtDesk, person: Who) -> SignedIn:
     """Who is signed in."""
-    return _signed_in(desk, person, request.cookies[COOKIE])
+    return _signed_in(desk, person, _token(request, desk))
 
 
 @router.post("/session")
@@ -210,7 +222,7 @@ def begin(request: Request, response: Response, desk: AtDesk, given: SignIn) -> 
         raise Refusal(401, "sign in: no such name and password; try again")
     desk.attempts.succeed(address, given.name)
     token = begin_session(desk.project.engine, person.name)
-    set_cookie(request, response, token)
+    set_cookie(request, response, desk, token)
     return _signed_in(desk, person, token)
 
 
@@ -218,8 +230,8 @@ def begin(request: Request, response: Response, desk: AtDesk, given: SignIn) -> 
 def end(request: Request, response: Response, desk: AtDesk, person: Changing) -> None:
     """Sign out."""
     del person
-    end_session(desk.project.engine, request.cookies[COOKIE])
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    end_session(desk.project.engine, _token(request, desk))
+    response.delete_cookie(cookie_name(desk.project.folder), httponly=True, samesite="strict")
 
 
 def begin_by_link(desk: Desk, token: str) -> str | None:
@@ -231,15 +243,15 @@ def begin_by_link(desk: Desk, token: str) -> str | None:
 
 def is_signed_in(request: Request, desk: Desk) -> bool:
     """Whether this browser has a session that counts."""
-    token = request.cookies.get(COOKIE, "")
+    token = _token(request, desk)
     known = token and person_of(desk.project.engine, token, desk.link is not None)
     return bool(known)
 
 
-def set_cookie(request: Request, response: Response, token: str) -> None:
+def set_cookie(request: Request, response: Response, desk: Desk, token: str) -> None:
     """Give the browser the token, where no script can read it and no other site can use it."""
     response.set_cookie(
-        COOKIE,
+        cookie_name(desk.project.folder),
         token,
         max_age=int(SESSION_SECONDS),
         httponly=True,

@@ -28,7 +28,7 @@ def page(request: Request, desk: AtDesk, path: str = "", token: str | None = Non
             )
         answer = RedirectResponse("/", status_code=303)
         if session is not None:
-            set_cookie(request, answer, session)
+            set_cookie(request, answer, desk, session)
         return answer
     file = _files().get(path or "index.html")
     if file is not None:
