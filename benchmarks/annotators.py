@@ -34,7 +34,7 @@ import numpy as np
 
 from fewmasks.project import Import, Project, create
 from fewmasks.server.accounts import add_user
-from fewmasks.server.auth import COOKIE
+from fewmasks.server.auth import cookie_name
 from fewmasks.server.pages import STATIC
 from fewmasks.server.png import indexed_png
 from fewmasks.server.sessions import begin_session
@@ -66,11 +66,13 @@ class Seen:
 class Annotator:
     """Somebody at the page."""
 
-    def __init__(self, name: str, token: str, here: str, seen: Seen, masks: list[np.ndarray]):
+    def __init__(
+        self, name: str, cookie: dict[str, str], here: str, seen: Seen, masks: list[np.ndarray]
+    ):
         self.name, self.seen, self.masks = name, seen, masks
         self.random = random.Random(name)
         self.client = httpx2.Client(
-            base_url=f"{here}api/", cookies={COOKIE: token}, headers={"Origin": here[:-1]}
+            base_url=f"{here}api/", cookies=cookie, headers={"Origin": here[:-1]}
         )
         self.client.headers["X-CSRF-Token"] = self.client.get("session").json()["csrf"]
 
@@ -184,8 +186,9 @@ def annotate(project: Project, side: int, seconds: float) -> Seen:
     for name in names:
         add_user(project.engine, name, "annotator", "a long password")
     with served(project) as here:
+        cookie = cookie_name(project.folder)
         people = [
-            Annotator(name, begin_session(project.engine, name), here, seen, masks)
+            Annotator(name, {cookie: begin_session(project.engine, name)}, here, seen, masks)
             for name in names
         ]
         until = time.monotonic() + seconds
@@ -225,8 +228,8 @@ def brush(project: Project) -> None:
     with sync_playwright() as playwright, served(project) as here:
         running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = running.new_page(viewport={"width": 1280, "height": 800})
-        cookie = {"name": COOKIE, "value": begin_session(project.engine, "person0"), "url": here}
-        page.context.add_cookies([cookie])
+        name, token = cookie_name(project.folder), begin_session(project.engine, "person0")
+        page.context.add_cookies([{"name": name, "value": token, "url": here}])
         page.goto(f"{here}#/item/{asked(project)[0]}")
         page.locator(".canvas:not(.is-locked) .editor-overlay").wait_for()
         while not page.evaluate("window.fewmasksEditor?.state().isLocked === false"):
