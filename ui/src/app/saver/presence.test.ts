@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Channel, watchTabs } from './presence'
 
 /** Channels that hear one another, at once. */
@@ -20,6 +20,10 @@ function makeAir() {
 }
 
 const makeEvents = () => ({ onOther: vi.fn(), onTaken: vi.fn() })
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
 
 describe('two tabs', () => {
   it('tells the newer one only, and stops the older one on request', () => {
@@ -43,5 +47,18 @@ describe('two tabs', () => {
     open.close()
     watchTabs('a', third, air(), '3')
     expect(third.onOther).not.toHaveBeenCalled()
+  })
+
+  it('are told apart over plain HTTP, too', () => {
+    const { crypto } = globalThis
+    vi.stubGlobal('crypto', {
+      getRandomValues: (given: Uint32Array<ArrayBuffer>) => crypto.getRandomValues(given),
+    })
+    const air = makeAir()
+    const [old, young] = [makeEvents(), makeEvents()]
+    watchTabs('a', old, air())
+    watchTabs('a', young, air())
+    expect(young.onOther).toHaveBeenCalledOnce()
+    expect(old.onOther).not.toHaveBeenCalled()
   })
 })

@@ -26,11 +26,14 @@ export interface PresenceEvents {
   onTaken(): void
 }
 
+/** A name that no other tab has; `crypto.randomUUID` is there over HTTPS and on localhost only. */
+const newName = () => crypto.getRandomValues(new Uint32Array(4)).join('-')
+
 export function watchTabs(
   key: string,
   events: PresenceEvents,
   channel: Channel = new BroadcastChannel('fewmasks'),
-  tab: string = crypto.randomUUID(),
+  tab: string = newName(),
 ): Presence {
   const say = (said: Message['said']) => channel.postMessage({ said, key, tab } satisfies Message)
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
