@@ -94,7 +94,8 @@ export function useAnswers(id: string, editor: Editor | null, work: Work | null)
     isBusy,
     question,
     dropQuestion: () => setQuestion(null),
-    accept: () => accept(work?.opening.lease?.revision ?? 0, false),
+    // The label that was shown, not the lease's: another may have come while the picture was loaded.
+    accept: () => accept(work?.opening.info.label?.revision ?? 0, false),
     skip: (reason, isFlag) => void skip(reason, isFlag),
   }
 }
