@@ -65,6 +65,14 @@ def test_the_project_says_what_is_labelled(project):
     assert told["summary"]["open_picks"] == 3
 
 
+def test_a_project_made_anew_is_told_from_the_one_before(tmp_path):
+    """Else the page would take drafts that it kept of the one for drafts of the other."""
+    before, after = (made.asking(tmp_path / name) for name in "ab")
+    first, second = (made.page(each).get("project").json() for each in (before, after))
+    assert first["name"] == second["name"]
+    assert first["created"] < second["created"]
+
+
 def test_a_drawing_becomes_the_label(project):
     tab = made.page(project)
     queue = tab.get("queue").json()

@@ -284,6 +284,7 @@ async function api(request, response, url) {
   if (name === 'GET project') {
     return say(200, {
       name: 'acdc',
+      created: '2026-01-31T09:00:00.000Z',
       classes,
       background: 0,
       unknown: 255,

@@ -229,6 +229,7 @@ export interface Problem {
 /** What is labelled here. */
 export interface ProjectView {
   name: string
+  created: string | null
   classes: ClassView[]
   background: number | null
   unknown: number

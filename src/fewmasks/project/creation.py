@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -111,6 +112,7 @@ def _fill(work: Path, given: Import, hear: tuple[Say, Progress], notes: list[str
         "unknown": unknown,
         "notes": notes,
         "made_by": f"fewmasks {version('fewmasks')}",
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     _store(work, opened, test, facts)
     for name in ("masks", "models", "simulations"):

@@ -73,7 +73,8 @@ class Project:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What creation decided: classes, channels, slice_axis, region, unknown, notes, made_by."""
+        """What creation decided: classes, channels, slice_axis, region, unknown, notes, made_by,
+        created."""
         return {row.name: row.value for row in self._rows(select(schema.fact))}
 
     @cached_property

@@ -59,8 +59,8 @@ EXAMPLES: tuple[BaseModel, ...] = (
     m.SignedIn(user="anna", role="annotator", csrf="6f1ed002ab55", users=True),
     m.SignIn(name="anna", password="correct horse battery"),
     m.ProjectView(
-        name="heart", classes=[CELL], background=0, unknown=255, channels=1, bits=16,
-        is_volume=True, summary={"items": 1800, "next": "fewmasks train heart"},
+        name="heart", created=UNTIL, classes=[CELL], background=0, unknown=255, channels=1,
+        bits=16, is_volume=True, summary={"items": 1800, "next": "fewmasks train heart"},
     ),
     m.Queue(round=3, strategy="clasp-pe", items=[ASKED], minutes_left=1.5),
     m.Take(item=NEXT),

@@ -73,6 +73,8 @@ class ProjectView(Said):
     """What is labelled here."""
 
     name: str
+    created: str | None
+    """What tells projects of one name apart; older ones do not know it."""
     classes: list[ClassView]
     background: int | None
     unknown: int

@@ -40,6 +40,7 @@ def project_view(project: Project) -> ProjectView:
         deepest = connection.scalar(select(source.c.depth).order_by(source.c.depth.desc()).limit(1))
     return ProjectView(
         name=project.folder.resolve().name,
+        created=project.facts.get("created"),
         classes=_classes(project),
         background=project.background,
         unknown=UNKNOWN,

@@ -51,7 +51,7 @@ export function useWork(id: string, editor: Editor | null): WorkState {
   useEffect(() => {
     if (!editor) return
     const stop = new AbortController()
-    const key = draftKey(project.name, session.user, id)
+    const key = draftKey(project, session.user, id)
     const colours = new Map(project.classes.map(({ number, colour }) => [number, colour]))
     const means = { client, codec, drafts }
 

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { ItemInfo } from '../api'
 import { localCodec } from '../editor/codec'
 import { encodeGrey } from '../editor/png'
@@ -53,7 +53,11 @@ function means(info: ItemInfo, kept: LocalDraft | null, change: Partial<Client> 
     lease: async () => ({ item: info.item, until: '', revision: 0, sequence: info.sequence }),
     ...change,
   } as unknown as Client
-  const drafts: LocalDrafts = { get: async () => kept, put: async () => {}, remove: async () => {} }
+  const drafts: LocalDrafts = {
+    get: async () => kept,
+    put: async () => {},
+    remove: vi.fn(async () => {}),
+  }
   return { client, drafts, codec: localCodec }
 }
 
@@ -76,7 +80,8 @@ describe('openItem', () => {
   it('goes on with the draft that the server never got', async () => {
     const kept = await local(4)
     const info = item({ draft: { sequence: 3, kind: 'mask', seconds: 50 }, sequence: 3 })
-    const { start, other } = await openItem('p1/ED 3', 'k', 'nothing', means(info, kept))
+    const given = means(info, kept)
+    const { start, other } = await openItem('p1/ED 3', 'k', 'nothing', given)
     expect(start).toMatchObject({
       from: 'local draft',
       kind: 'scribble',
@@ -85,6 +90,7 @@ describe('openItem', () => {
     })
     expect(start.mask?.[0]).toBe(9)
     expect(other).toBeNull()
+    expect(given.drafts.remove).not.toHaveBeenCalled()
   })
 
   it('offers a local draft that another computer overtook', async () => {
@@ -105,6 +111,15 @@ describe('openItem', () => {
     const kept = await openItem('a', 'k', 'nothing', means(item({ may_label: false }), null))
     expect(kept.obstacle).toContain('only be seen')
     expect(kept.lease).toBeNull()
+  })
+
+  it('drops a local draft of another size, as of an older project of that name', async () => {
+    const kept = { ...(await local(4)), png: await png(9, 4, 4) }
+    const given = means(item(), kept)
+    const { start, other } = await openItem('p1/ED 3', 'k', 'nothing', given)
+    expect(start).toMatchObject({ from: 'nothing', seconds: 0, unsent: null })
+    expect(other).toBeNull()
+    expect(given.drafts.remove).toHaveBeenCalledExactlyOnceWith('k')
   })
 
   it('refuses a mask of another size', async () => {

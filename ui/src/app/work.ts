@@ -2,7 +2,7 @@
 
 import type { ItemInfo, Kind, Lease } from '../api'
 import type { Codec } from '../editor/codec'
-import type { Picture } from '../editor/png'
+import { type Picture, sizeOf } from '../editor/png'
 import { type Client, type PictureName, ServerError } from './client'
 import type { LocalDraft, LocalDrafts } from './saver/local'
 
@@ -39,11 +39,14 @@ export async function openItem(
   startFrom: 'nothing' | 'prediction',
   { client, codec, drafts }: Means,
 ): Promise<Opening> {
-  const [info, picture, local] = await Promise.all([
+  const [info, picture, kept] = await Promise.all([
     client.item(id),
     client.picture(id, 'image').then(codec.decode),
     drafts.get(key).catch(() => null), // a private window keeps none
   ])
+  const local = kept && fits(kept, info) ? kept : null
+  // Of another project of this name, as after it was made anew: no use here, now or ever.
+  if (kept && !local) await drafts.remove(key).catch(() => {})
   const { lease, obstacle } = await takeLease(info, client)
   const source = chooseStart(info, local, startFrom)
   const mask = await readStart(source, info, local, { client, codec })
@@ -92,6 +95,11 @@ export function chooseStart(
   if (info.draft) return 'server draft'
   if (info.label) return 'label'
   return startFrom === 'prediction' && info.prediction ? 'prediction' : 'nothing'
+}
+
+function fits({ png }: LocalDraft, info: ItemInfo): boolean {
+  const { height, width } = sizeOf(png)
+  return height === info.height && width === info.width
 }
 
 const sameDraft = (local: LocalDraft, info: ItemInfo) => local.sequence === info.draft?.sequence

@@ -58,6 +58,12 @@ export async function decodePng(bytes: Uint8Array): Promise<Picture> {
   return unfilter(await through(new DecompressionStream('deflate'), parts), header)
 }
 
+/** Height and width as the PNG's first chunk says, without its pixels. */
+export function sizeOf(png: Uint8Array): { height: number; width: number } {
+  const view = new DataView(png.buffer, png.byteOffset, png.byteLength)
+  return { height: view.getUint32(20), width: view.getUint32(16) }
+}
+
 function readHeader(body: Uint8Array): Header {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength)
   const [width, height, depth, colour] = [view.getUint32(0), view.getUint32(4), body[8], body[9]]

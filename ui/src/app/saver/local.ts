@@ -1,5 +1,6 @@
 // Drafts on this computer, in IndexedDB: what was drawn survives the page, the server and the network.
 
+import type { ProjectInfo } from '../../api'
 import type { Draft } from '../client'
 
 export interface LocalDraft extends Draft {
@@ -13,8 +14,14 @@ export interface LocalDrafts {
   remove(key: string): Promise<void>
 }
 
-export const draftKey = (project: string, user: string, item: string): string =>
-  JSON.stringify([project, user, item])
+/** Another project of the same name, as after it was made anew, has other keys. */
+export function draftKey(
+  { name, created }: Pick<ProjectInfo, 'name' | 'created'>,
+  user: string,
+  item: string,
+): string {
+  return JSON.stringify(created === null ? [name, user, item] : [name, created, user, item])
+}
 
 const STORE = 'drafts'
 
