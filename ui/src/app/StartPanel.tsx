@@ -26,11 +26,8 @@ export function useStart(editor: Editor | null, work: Work | null) {
     if (!editor || !work) return
     const { info, other } = work.opening
     const id = info.item
-    const use = async (png: Uint8Array, kind: EditorState['kind']) => {
-      const values = await readMask(png, info, codec)
-      editor.replace(values)
-      editor.set({ kind })
-    }
+    const use = async (png: Uint8Array, kind: EditorState['kind']) =>
+      editor.replace(await readMask(png, info, codec), kind)
     try {
       if (from === 'nothing') editor.startFromNothing()
       else if (from === 'prediction') await use(await client.picture(id, 'prediction'), 'mask')

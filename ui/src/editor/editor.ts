@@ -2,8 +2,16 @@
 // Framework-free: a page gives it an element, reads `state()` and listens.
 
 import { makePalette } from './colours'
-import { type History, makeHistory } from './history'
-import { blankMask, drawSegment, fillPolygon, floodFill, type Mask, type Point } from './mask'
+import { type History, type Moved, makeHistory, type Turn } from './history'
+import {
+  blankMask,
+  drawSegment,
+  fillPolygon,
+  floodFill,
+  type Kind,
+  type Mask,
+  type Point,
+} from './mask'
 import type { Picture } from './png'
 import { listen } from './pointer'
 import { type Rect, union } from './rect'
@@ -16,7 +24,6 @@ import { fit, pan, type Size, toImage, toScreen, type View, zoomAt } from './vie
 export const UNKNOWN = 255
 
 export type Tool = 'brush' | 'eraser' | 'polygon' | 'fill'
-export type Kind = 'mask' | 'scribble'
 
 export interface EditorState {
   tool: Tool
@@ -66,8 +73,8 @@ export interface Editor {
   set(change: Partial<Settable>): void
   setPrediction(values: Uint8Array | null): void
   setUncertainty(values: Uint8Array | null): void
-  /** Replace the whole mask, as one step that can be undone. */
-  replace(values: Uint8Array): void
+  /** Replace the whole mask by one of this kind, as one step that can be undone. */
+  replace(values: Uint8Array, kind: Kind): void
   startFromNothing(): void
   /** Give one value to all unknown pixels, as one step. */
   nameUnknown(value: number): void
@@ -252,9 +259,9 @@ export function makeEditor(host: HTMLElement, events: Events = {}): Editor {
   }
 
   /** The stroke is over: one step to undo, one draft to save. */
-  const settle = (touched: Rect | null) => {
+  const settle = (touched: Rect | null, turn: Turn | null = null) => {
     if (!touched) return
-    history.note(touched)
+    history.note(touched, turn)
     changed()
   }
   const changed = () => {
@@ -266,11 +273,17 @@ export function makeEditor(host: HTMLElement, events: Events = {}): Editor {
     events.onChange?.()
   }
 
-  const stepBack = (dirty: Rect | null) => {
-    if (!dirty) return
-    pending = union(pending, dirty)
+  const stepBack = (moved: Moved | null) => {
+    if (!moved) return
+    pending = union(pending, moved.rect)
     soon()
+    if (moved.kind) turnInto(moved.kind)
     changed()
+  }
+  /** The mask is of this kind now, as it is drawn. */
+  const turnInto = (kind: Kind) => {
+    update({ kind, erased: blankOf(kind) })
+    showMask()
   }
 
   const drawTo = (to: Point, pressure: number) => {
@@ -584,19 +597,22 @@ export function makeEditor(host: HTMLElement, events: Events = {}): Editor {
       stage.setUncertainty(values)
       redraw()
     },
-    replace(values) {
+    replace(values, kind) {
       if (!canDraw()) return
       mask.data.set(values)
       const whole = { y0: 0, x0: 0, y1: mask.height, x1: mask.width }
       pending = whole
       soon()
-      settle(whole)
+      const turn = kind === state.kind ? null : { from: state.kind, to: kind }
+      if (turn) turnInto(kind)
+      settle(whole, turn)
     },
     startFromNothing() {
-      editor.replace(new Uint8Array(mask.data.length).fill(state.erased))
+      editor.replace(new Uint8Array(mask.data.length).fill(state.erased), state.kind)
     },
     nameUnknown(value) {
-      editor.replace(mask.data.map((old) => (old === UNKNOWN ? value : old)))
+      const named = mask.data.map((old) => (old === UNKNOWN ? value : old))
+      editor.replace(named, state.kind)
     },
     peek(given) {
       if (!picture) return

@@ -68,6 +68,21 @@ describe('history', () => {
     expect(history.bytes).toBe(4 * 4096)
   })
 
+  it('takes the kind of label back and forth with the step that turned it', () => {
+    const mask = blankMask(2, 2, 255)
+    const history = makeHistory(mask)
+    const rect = { y0: 0, x0: 0, y1: 2, x1: 2 }
+    history.note(rect)
+    history.note(rect, { from: 'scribble', to: 'mask' })
+    history.note(rect)
+    expect(history.undo()?.kind).toBeNull()
+    expect(history.undo()?.kind).toBe('scribble')
+    expect(history.undo()?.kind).toBeNull()
+    expect(history.redo()?.kind).toBeNull()
+    expect(history.redo()?.kind).toBe('mask')
+    expect(history.redo()?.kind).toBeNull()
+  })
+
   it('puts a stroke back that was called off', () => {
     const mask = blankMask(20, 20, 7)
     const history = makeHistory(mask)

@@ -1,13 +1,27 @@
 // Undo and redo: each step keeps the rectangle that changed, packed by run lengths, and swaps it with
 // the mask when it is taken back. Memory is bounded; the oldest steps go first.
 
-import type { Mask } from './mask'
+import type { Kind, Mask } from './mask'
 import type { Rect } from './rect'
 
 interface Step {
   rect: Rect
   /** What the rectangle held on the other side of this step. */
   pixels: Packed
+  turn: Turn | null
+}
+
+/** The kinds of label before and after a step that made one of another kind. */
+export interface Turn {
+  from: Kind
+  to: Kind
+}
+
+export interface Moved {
+  /** What to repaint. */
+  rect: Rect
+  /** The kind that the mask is of again; null where the step changed none. */
+  kind: Kind | null
 }
 
 /** Bytes as they are, or as runs: value in the upper 8 bits, length in the lower 24. */
@@ -17,12 +31,12 @@ const LONGEST = 0xffffff
 
 export interface History {
   /** Note what changed inside `rect` since the last note. */
-  note(rect: Rect): void
+  note(rect: Rect, turn?: Turn | null): void
   /** Put back what `rect` held at the last note: a stroke that was called off. */
   revert(rect: Rect): void
-  /** Take the last step back; the rectangle to repaint, null where there is none. */
-  undo(): Rect | null
-  redo(): Rect | null
+  /** Take the last step back; null where there is none. */
+  undo(): Moved | null
+  redo(): Moved | null
   /** Forget all steps and take the mask as it is. */
   reset(): void
   readonly canUndo: boolean
@@ -45,15 +59,15 @@ export function makeHistory(mask: Mask, budget = 64 << 20): History {
     paste(mask.data, mask.width, step.rect, unpack(step.pixels, area(step.rect)))
     copy(mask.data, noted, mask.width, step.rect)
     bytes += now.byteLength - size(step)
-    return { rect: step.rect, pixels: now }
+    return { ...step, pixels: now }
   }
 
   return {
-    note(rect) {
+    note(rect, turn = null) {
       const pixels = pack(cut(noted, mask.width, rect))
       copy(mask.data, noted, mask.width, rect)
       bytes += pixels.byteLength - total(future)
-      past.push({ rect, pixels })
+      past.push({ rect, pixels, turn })
       future = []
       while (bytes > budget && past.length > 1) bytes -= size(past.shift()!)
     },
@@ -64,13 +78,13 @@ export function makeHistory(mask: Mask, budget = 64 << 20): History {
       const step = past.pop()
       if (!step) return null
       future.push(swap(step))
-      return step.rect
+      return { rect: step.rect, kind: step.turn?.from ?? null }
     },
     redo() {
       const step = future.pop()
       if (!step) return null
       past.push(swap(step))
-      return step.rect
+      return { rect: step.rect, kind: step.turn?.to ?? null }
     },
     reset() {
       noted.set(mask.data)

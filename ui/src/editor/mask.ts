@@ -10,6 +10,9 @@ export interface Mask {
   readonly data: Uint8Array
 }
 
+/** Whether every pixel is meant to be named, or only what somebody is sure of. */
+export type Kind = 'mask' | 'scribble'
+
 export interface Point {
   y: number
   x: number
