@@ -77,8 +77,12 @@ def test_two_tabs_on_one_item_are_told(project, server, context, item):
     made.draw(second, *OTHER)  # moves the image; nothing is drawn until it is said which tab holds
     np.testing.assert_array_equal(made.mask_of(second), drawn)
     second.get_by_role("button", name="Fit the image").click()
+    made.draw(first, (120.0, 40.0), (120.0, 90.0))  # since the second one opened
+    made.saved(first, project.folder, item)
+    drawn = made.mask_of(first)
     second.get_by_role("button", name="Go on here").click()
     made.ready(second)
+    np.testing.assert_array_equal(made.mask_of(second), drawn)
 
     expect(first.get_by_text("You went on with this item in another tab")).to_be_visible()
     made.draw(first, *OTHER)

@@ -19,6 +19,8 @@ export interface Work {
   clock: ActiveClock
   presence: Presence
   snapshot(): Snapshot
+  /** Stop other tabs and open the newest draft, which may be theirs, before this one goes on. */
+  goOn(): Promise<void>
 }
 
 export interface WorkState {
@@ -51,16 +53,22 @@ export function useWork(id: string, editor: Editor | null): WorkState {
   useEffect(() => {
     if (!editor) return
     const stop = new AbortController()
+    /** Ends when the item is left, or opened once more. */
+    let visit = new AbortController()
     const key = draftKey(project, session.user, id)
     const colours = new Map(project.classes.map(({ number, colour }) => [number, colour]))
     const means = { client, codec, drafts }
 
-    const begin = async () => {
+    /** Open the item; the other tabs know of this one already where it had been open before. */
+    const begin = async (known: Presence | null) => {
       const opening = await openItem(id, key, preferences().startFrom, means)
       if (stop.signal.aborted) {
         if (opening.lease) await client.release(id)
         return
       }
+      visit.abort()
+      visit = new AbortController()
+      const { signal } = visit
       const { info, picture, start } = opening
       editor.open({
         picture,
@@ -79,14 +87,12 @@ export function useWork(id: string, editor: Editor | null): WorkState {
         send: (draft) => client.saveDraft(id, draft),
         renew: () => client.lease(id),
         onState: (state) => {
-          if (!stop.signal.aborted) setSave(state)
+          if (!signal.aborted) setSave(state)
           if (state.status === 'signed-out') report(new ServerError(401, 'sign in again'))
         },
       })
-      const presence = watchTabs(key, {
-        onOther: () => setTabs('other'),
-        onTaken: () => setTabs('taken'),
-      })
+      const events = { onOther: () => setTabs('other'), onTaken: () => setTabs('taken') }
+      const presence = known ?? watchTabs(key, events)
       const snapshot = (): Snapshot => ({
         kind: editor.state().kind,
         seconds: clock.seconds(),
@@ -94,13 +100,19 @@ export function useWork(id: string, editor: Editor | null): WorkState {
         height: info.height,
         width: info.width,
       })
-      const next = { opening, saver, clock, presence, snapshot }
+      const goOn = async () => {
+        presence.take()
+        await saver.close()
+        await begin(presence)
+      }
+      const next = { opening, saver, clock, presence, snapshot, goOn }
       current.current = next
       setSave(saver.state())
       setObstacle(opening.obstacle)
       setWork(next)
+      setTabs((was) => (was === 'other' ? 'alone' : was))
       if (start.unsent && opening.lease) saver.resume(start.unsent)
-      watchPage(next, stop.signal)
+      watchPage(next, signal)
       if (info.prediction) {
         const png = await client.picture(id, 'prediction', stop.signal)
         editor.setPrediction(await readMask(png, info, codec))
@@ -144,13 +156,14 @@ export function useWork(id: string, editor: Editor | null): WorkState {
       signal.addEventListener('abort', () => clearInterval(timer))
     }
 
-    begin().catch((error) => {
+    begin(null).catch((error) => {
       if (stop.signal.aborted) return
       report(error)
       setProblem(sentence(error))
     })
     return () => {
       stop.abort()
+      visit.abort()
       const left = current.current
       current.current = null
       setWork(null)
@@ -173,8 +186,7 @@ export function useWork(id: string, editor: Editor | null): WorkState {
     obstacle,
     isStopped: !work || obstacle !== null || tabs !== 'alone' || isRefused,
     continueHere() {
-      work?.presence.take()
-      setTabs('alone')
+      void work?.goOn().catch(report)
     },
     changed() {
       const now = current.current
