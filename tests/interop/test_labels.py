@@ -86,6 +86,70 @@ def test_ids_with_folders_are_found_in_folders(tmp_path):
         take(project, tmp_path / "in" / "b" / "s1.png")
 
 
+@pytest.fixture
+def patients(tmp_path):
+    """p1/01, p1/02, p1/03, p2/01 and p2/02, all of them training items."""
+    for number, name in enumerate(("p1/01", "p1/02", "p1/03", "p2/01", "p2/02")):
+        write_picture(tmp_path / "images" / f"{name}.png", made.blob(number)[0])
+    given = Import(images=(tmp_path / "images",), classes=made.CLASSES, test_fraction=0.0)
+    return create(tmp_path / "project", given)
+
+
+def test_a_file_of_one_patient_is_no_label_of_another(patients, tmp_path):
+    write_picture(tmp_path / "in" / "p2" / "03.png", mask())
+    with pytest.raises(FormatError, match="none of its 1 image files is named like an item;"):
+        take(patients, tmp_path / "in")
+    write_picture(tmp_path / "in" / "p2" / "02.png", mask(2))
+    count, said = take(patients, tmp_path / "in")
+    assert (count, len(said)) == (1, 1)
+    assert said[0].startswith("1 files in")
+    assert [record.item for record in patients.labels()] == ["p2/02"]
+
+
+def test_the_items_that_are_named_get_files_of_their_own_alone(patients, tmp_path):
+    write_picture(tmp_path / "in" / "p2" / "01.png", mask(2))
+    with pytest.raises(FormatError, match=r"named like an item asked for; name them such as p1/01"):
+        take(patients, tmp_path / "in", "p1/01")
+    write_picture(tmp_path / "in" / "p1" / "01.png", mask(1))
+    assert take(patients, tmp_path / "in", "p1/01") == (1, [])
+    same(patients, "p1/01", mask(1))
+    assert [record.item for record in patients.labels()] == ["p1/01"]
+
+
+def test_a_flat_file_that_may_be_of_two_patients_is_refused_unless_neither_is_asked_for(
+    patients, tmp_path
+):
+    write_picture(tmp_path / "in" / "01.png", mask(1))
+    write_picture(tmp_path / "in" / "03.png", mask(3))
+    with pytest.raises(ConfigError, match=r"01\.png: named like p1/01 and like p2/01"):
+        take(patients, tmp_path / "in", "p1/01")
+    assert take(patients, tmp_path / "in", "p1/03") == (1, [])
+    same(patients, "p1/03", mask(3))
+
+
+@pytest.mark.parametrize("above", ["masks", "masks/anna", "P1"])
+def test_folders_above_those_of_the_id_do_not_matter(above, patients, tmp_path):
+    for name in ("p1/01", "p2/01_mask"):
+        write_picture(tmp_path / "in" / above / f"{name}.png", mask(len(name)))
+    assert take(patients, tmp_path / "in") == (2, [])
+    same(patients, "p1/01", mask(5))
+    same(patients, "p2/01", mask(10))
+
+
+def test_files_in_folders_of_a_table_are_known_by_the_names_of_their_images(tmp_path):
+    rows = []
+    for number, (item, name) in enumerate({"x/a": "01", "y/b": "02", "c": "03"}.items()):
+        image = write_picture(tmp_path / f"{name}.png", made.blob(number)[0])
+        rows.append({"id": item, "image": image.name, "split": "train"})
+    given = Import(table=write_table(tmp_path / "meta.csv", rows), classes=made.CLASSES)
+    project = create(tmp_path / "project", given)
+    for name in ("deep/x/01", "x/02", "x/03"):
+        write_picture(tmp_path / "in" / f"{name}.png", mask())
+    count, said = take(project, tmp_path / "in")
+    assert (count, len(said)) == (2, 1)
+    assert [record.item for record in project.labels()] == ["x/a", "c"]
+
+
 def test_names_that_nobody_has_are_counted(pictures, tmp_path):
     write_picture(tmp_path / "in" / "p00.png", mask())
     write_picture(tmp_path / "in" / "zebra.png", mask())

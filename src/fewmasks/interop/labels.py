@@ -102,18 +102,21 @@ def match_files(
 ) -> list[Found]:
     """Mask files under `path`, each with its items, by name.
 
-    A file is called like an item (then it may lie in sub-folders, as ids with a slash do), or like
-    an image or its id in the table (then it covers all slices and regions); it may end in `_mask`,
-    `_seg` and the like.
+    A file is called like an item, or like an image or its id in the table (then it covers all
+    slices and regions); it may end in `_mask`, `_seg` and the like. It may lie in sub-folders; of
+    an id with a slash these end with the folders of the id.
     """
-    wanted = project.pool.at(project.pool.rows(only)) if only else project.pool.items
-    by_name = _names(wanted)
+    # Of all items, also where few are asked for: a file of another one is not theirs.
+    by_name, wanted = _names(project.pool.items), {*project.pool.ids(project.pool.rows(only))}
+    files = _mask_files(path)
     found: dict[str, Found] = {}
     over = 0
-    for file in _mask_files(path):
-        items = _items_called(by_name, file, path, kind)
-        if not items:
-            over += 1
+    for file in files:
+        called = _items_called(by_name, file, path, kind)
+        over += not called
+        items = [item for item in called if not only or item.id in wanted]
+        if items:
+            _refuse_two_images(file, called)
         for item in items:
             if item.id in found:
                 raise ConfigError(
@@ -122,9 +125,10 @@ def match_files(
                 )
         found |= dict.fromkeys([item.id for item in items], Found(file, tuple(items)))
     if not found:
+        example, asked_for = (only[0], " asked for") if only else (project.pool.items[0].id, "")
         raise FormatError(
-            f"{path}: none of its {over} image files is named like an item; name them such as "
-            f"{wanted[0].id}.png, or like the images"
+            f"{path}: none of its {len(files)} image files is named like an item{asked_for}; name "
+            f"them such as {example}.png, or like the images"
         )
     if over and not only:
         say(f"{over} files in {path} are named like no item and were passed over")
@@ -237,21 +241,32 @@ def _mask_files(path: Path) -> list[Path]:
 
 
 def _items_called(by_name: dict[str, list[Item]], file: Path, root: Path, kind: Kind) -> list[Item]:
-    """The items of one image that this file is named after; two images are an error."""
+    """The items that this file is named after: with all of its folders, else with fewer of them."""
     inside = file.relative_to(root).parts[:-1] if file != root else ()
+    folders = tuple(folder.casefold() for folder in inside)
     stem = stem_of(file.name).casefold()
     bare = next((stem.removesuffix(e) for e in ENDINGS[kind] if stem.endswith(e)), stem)
-    folder = "/".join(inside).casefold()
-    for name in (f"{folder}/{stem}", f"{folder}/{bare}", stem, bare):
-        items = by_name.get(name, [])
-        if len({item.source for item in items}) > 1:
-            raise ConfigError(
-                f"{file}: named like {items[0].id} and like {items[-1].id}; "
-                f"name the file by the id of its item"
-            )
-        if items:
-            return items
+    for left_out in range(len(folders) + 1):
+        for name in (stem, bare):
+            called = by_name.get("/".join((*folders[left_out:], name)), [])
+            items = [item for item in called if _may_lie_in(folders, item)]
+            if items:
+                return items
     return []
+
+
+def _may_lie_in(folders: tuple[str, ...], item: Item) -> bool:
+    """Whether a file in these folders may be of an item: p2/03 is no file of the item p1/03."""
+    named = tuple(item.id.casefold().split("/")[:-1])
+    return not folders or not named or folders[-len(named) :] == named
+
+
+def _refuse_two_images(file: Path, called: Sequence[Item]) -> None:
+    if len({item.source for item in called}) > 1:
+        raise ConfigError(
+            f"{file}: named like {called[0].id} and like {called[-1].id}; "
+            f"name the file by the id of its item"
+        )
 
 
 def _answering(
