@@ -8,7 +8,8 @@ from tests.study import made
 
 from fewmasks.errors import ConfigError, FewmasksError, FormatError, GeometryError, ProjectError
 from fewmasks.interop.labels import batched, label_from_files, label_from_reference
-from fewmasks.project import Import, create
+from fewmasks.project import Import, create, open_project
+from fewmasks.project.schema import fact, writing
 from fewmasks.types import UNKNOWN, Pick, Round
 
 
@@ -303,21 +304,54 @@ def test_in_scribbles_255_is_always_unknown(pictures, tmp_path):
     assert pictures.labels()[0].kind == "scribble"
 
 
-@pytest.mark.parametrize("is_white", [True, False])
-def test_label_files_are_read_as_the_reference_masks_are(is_white, tmp_path):
+@pytest.mark.parametrize(
+    ("held", "is_white", "is_unknown"),
+    [((0, 255), True, False), ((0, 1), False, False), ((0, 1, 255), False, True)],
+)
+def test_label_files_are_read_as_the_reference_masks_are(held, is_white, is_unknown, tmp_path):
+    """Where these never hold 255 it is no unknown pixel, but what other programs write for 1."""
     folder = tmp_path / "study"
     made.write_pictures(folder)
     for number in range(12):
-        drawn = made.blob(number)[1]
-        values = 255 * drawn if is_white else np.where(drawn == 1, 1, 255 * (number == 0))
-        write_picture(folder / "masks" / f"p{number:02d}.png", values.astype(np.uint8))
+        write_picture(folder / "masks" / f"p{number:02d}.png", mask(number, values=held))
     table = folder / "meta.csv"
     project = create(tmp_path / "project", Import(table=table, classes=made.CLASSES))
     assert project.facts["white_is_foreground"] is is_white
+    assert project.facts["white_is_unknown"] is is_unknown
     write_picture(tmp_path / "p00.png", mask(values=(0, 255)))
     _, said = take(project, tmp_path / "p00.png")
-    assert len(said) == is_white
-    same(project, "p00", mask() if is_white else mask(values=(0, 255)))
+    assert len(said) == 1
+    assert ("which is read as unknown" in said[0]) is is_unknown
+    same(project, "p00", mask(values=(0, 255)) if is_unknown else mask())
+
+
+def test_in_projects_that_noted_nothing_255_stays_unknown_which_is_said(tmp_path):
+    project = made.pictures(tmp_path)
+    with writing(project.engine).begin() as connection:
+        connection.execute(fact.delete().where(fact.c.name == "white_is_unknown"))
+    project = open_project(project.folder)
+    write_picture(tmp_path / "in" / "p00.png", mask(values=(0, 255)))
+    _, said = take(project, tmp_path / "in")
+    assert said == [
+        "beside 0 the masks hold only 255, which is read as unknown, so no pixel is cell; "
+        "where it stands for cell, write 1 and label once more"
+    ]
+    same(project, "p00", mask(values=(0, 255)))
+    write_picture(tmp_path / "in" / "p00.png", mask())
+    assert take(project, tmp_path / "in")[0] == 1
+    same(project, "p00", mask())
+
+
+def test_a_number_for_unknown_that_was_given_is_never_class_1(tmp_path):
+    write_picture(tmp_path / "images" / "a.png", made.blob(0)[0])
+    (tmp_path / "dataset.json").write_text(
+        '{"classes": {"0": "background", "1": "cell"}, "unlabelled_value": 4}'
+    )
+    project = create(tmp_path / "project", Import(images=(tmp_path / "images",)))
+    write_picture(tmp_path / "in" / "a.png", mask(values=(0, 4)))
+    _, said = take(project, tmp_path / "in")
+    assert "hold only 4 or 255, which is read as unknown" in said[0]
+    same(project, "a", mask(values=(0, 255)))
 
 
 def test_another_number_for_unknown_is_that_of_the_project(tmp_path):

@@ -310,20 +310,36 @@ def _is_white_foreground(project: Project, found: Sequence[Found], say: Say) -> 
     """Whether 255 is class 1: where the masks hold 0 and 255 alone, by the rule of creation."""
     if len(project.classes) != 2:
         return False
-    if project.has_reference.any() and not project.facts["white_is_foreground"]:
-        return False  # there are masks to go by, and in them 255 is unknown
     any_white = False
     for each in found:
         whole = _read(project, each)
         if not present_classes(whole) <= {0}:
             return False
         any_white = any_white or bool((whole == UNKNOWN).any())
-    if any_white:
+    if not any_white:
+        return False
+    is_unknown, name = _is_white_unknown(project), project.classes[1]
+    if is_unknown:
+        numbers = " or ".join(map(str, sorted({UNKNOWN, project.facts["unknown"]})))
         say(
-            f"the masks hold only 0 and 255, so 255 is read as class 1 ({project.classes[1]}); "
+            f"beside 0 the masks hold only {numbers}, which is read as unknown, so no pixel is "
+            f"{name}; where it stands for {name}, write 1 and label once more"
+        )
+    else:
+        say(
+            f"the masks hold only 0 and 255, so 255 is read as class 1 ({name}); "
             f"masks with unknown pixels are scribbles: --kind scribble"
         )
-    return any_white
+    return not is_unknown
+
+
+def _is_white_unknown(project: Project) -> bool:
+    """Whether creation found that 255 in masks of this project means that nobody said."""
+    told = project.facts.get("white_is_unknown")
+    if told is not None:
+        return bool(told)
+    # An older project: its reference masks may hold 255, and nobody noted it.
+    return bool(project.has_reference.any()) and not project.facts["white_is_foreground"]
 
 
 def _read(project: Project, found: Found) -> UInt8[np.ndarray, "z y x"]:

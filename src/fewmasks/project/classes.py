@@ -20,6 +20,8 @@ class Classes:
     names: tuple[str, ...]
     white_is_foreground: bool = False
     """The masks hold 0 and 255 alone, and 255 is class 1 rather than unknown."""
+    white_is_unknown: bool = False
+    """The masks hold unknown pixels, or a dataset.json gives a number for them."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,18 @@ def decide_classes(
         chosen = tuple(names) or ("background", "foreground")
         say(f"the masks hold only 0 and 255, so 255 is read as class 1 ({chosen[1]})")
         return Classes(chosen, white_is_foreground=True)
+    white_is_unknown = seen.any_unknown or declares_unknown
     if names:
-        return Classes(tuple(names))
+        return Classes(tuple(names), white_is_unknown=white_is_unknown)
     if not seen.numbers:
         say(
             "neither class names nor masks are given, so the classes are background and "
             "foreground; name others with --classes"
         )
-        return Classes(("background", "foreground"))
+        return Classes(("background", "foreground"), white_is_unknown=white_is_unknown)
     chosen = ("background", *(f"class {n}" for n in range(1, max(seen.numbers | {1}) + 1)))
     say(f"no class names are given; by the numbers in the masks they are {_few(chosen)}")
-    return Classes(chosen)
+    return Classes(chosen, white_is_unknown=white_is_unknown)
 
 
 def _read_whole(

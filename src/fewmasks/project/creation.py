@@ -106,6 +106,7 @@ def _fill(work: Path, given: Import, hear: tuple[Say, Progress], notes: list[str
     facts = {
         "classes": list(classes.names),
         "white_is_foreground": classes.white_is_foreground,
+        "white_is_unknown": classes.white_is_unknown,
         "channels": channels,
         "slice_axis": slice_axis,
         "region": given.region,

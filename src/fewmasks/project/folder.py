@@ -73,8 +73,11 @@ class Project:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What creation decided: classes, channels, slice_axis, region, unknown, notes, made_by,
-        created."""
+        """What creation decided: classes, channels, slice_axis, region, unknown, notes, made_by.
+
+        And when, and how 255 in masks is read; older projects lack `created` and
+        `white_is_unknown`.
+        """
         return {row.name: row.value for row in self._rows(select(schema.fact))}
 
     @cached_property
