@@ -440,6 +440,18 @@ def test_the_same_files_again_change_nothing(pictures, tmp_path):
     assert pictures.labels() == before
 
 
+def test_what_is_said_to_hold_holds(pictures, tmp_path):
+    """Also where the same files lost their place meanwhile."""
+    for by, drawn in (("anna", mask(1)), ("bob", mask(2))):
+        write_picture(tmp_path / by / "p00.png", drawn)
+        take(pictures, tmp_path / by, by=by)
+    _, said = take(pictures, tmp_path / "anna", by="anna")
+    assert said == ["1 took the place of an earlier label, which stays as history"]
+    same(pictures, "p00", mask(1))
+    assert pictures.labels()[0].by == "anna"
+    assert take(pictures, tmp_path / "anna", by="anna") == (1, [])
+
+
 def test_replaced_labels_are_counted_and_repeated_ones_are_not(pictures, tmp_path):
     write_picture(tmp_path / "in" / "p00.png", mask())
     write_picture(tmp_path / "in" / "p01.png", mask())

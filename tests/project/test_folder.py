@@ -73,12 +73,30 @@ def test_the_newest_answer_holds_and_older_ones_are_kept(project):
     assert project.summary()["labels"] == {"mask": 0, "scribble": 1}
 
 
-def test_an_annotator_who_repeats_an_answer_changes_nothing(project):
+def test_the_label_that_holds_given_once_more_changes_nothing(project):
+    for _ in range(2):
+        project.add_labels([label("p1", seed=1)])
+    before = project.labels()
+    assert project.summary()["minutes"] == 0.5
+    for _ in range(2):
+        project.add_labels([label("p1", seed=2, by="bob")], reading=2)
+        project.add_labels([label("p1", seed=1)])
+    assert project.labels() == before
+    assert project.summary()["minutes"] == 1.0
+
+
+def test_an_earlier_answer_given_over_that_of_somebody_else_holds(project):
     project.add_labels([label("p1", seed=1)])
     project.add_labels([label("p1", seed=2, by="bob")])
     project.add_labels([label("p1", seed=1)])
-    assert project.label("p1").by == "bob"
-    assert project.summary()["minutes"] == 1.0
+    assert project.label("p1").by == "ann"
+    np.testing.assert_array_equal(project.label("p1").mask, made.mask_of(seed=1))
+
+
+def test_an_earlier_mask_given_over_a_scribble_holds(project):
+    for kind in ("mask", "scribble", "mask"):
+        project.add_labels([replace(label("p1", seed=1), kind=kind)])
+    assert [record.kind for record in project.labels()] == ["mask"]
 
 
 def test_an_annotator_may_return_to_an_earlier_answer(project):

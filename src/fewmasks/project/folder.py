@@ -214,10 +214,9 @@ class Project:
         """Store labels: first every mask file, then all rows in one transaction.
 
         A killed call leaves either all of its labels or none. The newest label of an item holds,
-        older ones stay as history; an annotator who repeats an answer (as after a lost
-        connection) changes nothing, unless `is_new` says that it is no repetition: somebody
-        else's answer was seen and is replaced. A second `reading` never holds: it is there to be
-        compared.
+        older ones stay as history. The label that holds, given once more (as after a killed
+        import), changes nothing, unless `is_new` says that it is no repetition. A second
+        `reading` never holds: it is there to be compared.
         """
         from fewmasks.io.masks import write_mask
 
@@ -454,9 +453,9 @@ def _sync(folder: Path) -> None:
 
 
 def _is_repeated(connection: Connection, given: dict[str, Any]) -> bool:
-    """Whether this annotator's newest label of this kind for this item is exactly the given one."""
+    """Whether the given label is the one that holds; as a second reading, the newest of these."""
     query = select(schema.label).order_by(schema.label.c.id.desc()).limit(1)
-    for name in ("item_row", "by", "kind"):
+    for name in ("item_row", "reading"):
         query = query.where(schema.label.c[name] == given[name])
     newest = connection.execute(query).mappings().first()
     return newest is not None and all(newest[key] == value for key, value in given.items())
