@@ -245,6 +245,17 @@ def test_later_strokes_lie_over_earlier_ones_and_the_last_annotation_holds(tmp_p
     assert found.seconds == 12.5
 
 
+def test_annotations_of_a_second_person_are_second_readings(tmp_path):
+    project = fresh(tmp_path)
+    project.add_round(Round(0, "random", 0, (Pick("a/p0", "why", readings=2),)))
+    assert take(project, tmp_path, [task(result=[stroke()])], by="anna") == (1, [])
+    count, said = take(project, tmp_path, [task(result=[])], by="bob")
+    assert count == 1
+    assert said == ["1 taken as second readings: compared with the first, never trained on"]
+    found = project.label("a/p0")
+    assert (found.by, found.mask.any()) == ("anna", True)
+
+
 def test_in_a_scribble_what_is_unpainted_is_unknown(tmp_path):
     project = fresh(tmp_path)
     take(project, tmp_path, [task(result=[stroke("background")])], kind="scribble")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select
 from tests.makers import write_nifti, write_picture, write_table, write_tiff
 from tests.project.made import write_volume
 from tests.study import made
@@ -9,7 +10,9 @@ from tests.study import made
 from fewmasks.errors import ConfigError, FewmasksError, FormatError, GeometryError, ProjectError
 from fewmasks.interop.labels import batched, label_from_files, label_from_reference
 from fewmasks.project import Import, create, open_project
+from fewmasks.project.readings import pairs
 from fewmasks.project.schema import fact, writing
+from fewmasks.project.schema import label as label_rows
 from fewmasks.types import UNKNOWN, Pick, Round
 
 
@@ -450,6 +453,62 @@ def test_what_is_said_to_hold_holds(pictures, tmp_path):
     same(pictures, "p00", mask(1))
     assert pictures.labels()[0].by == "anna"
     assert take(pictures, tmp_path / "anna", by="anna") == (1, [])
+
+
+def test_files_of_a_second_person_are_second_readings_where_two_are_asked(pictures, tmp_path):
+    picks = (Pick("p00", "why", readings=2), Pick("p01", "why"))
+    pictures.add_round(Round(0, "random", 0, picks))
+    for by, drawn in (("anna", mask(1)), ("bob", mask(2)), ("late", mask(3))):
+        for item in ("p00", "p01"):
+            write_picture(tmp_path / by / f"{item}.png", drawn)
+    assert take(pictures, tmp_path / "anna", by="anna") == (2, [])
+    for _ in range(2):  # and what is given once more changes nothing
+        count, said = take(pictures, tmp_path / "bob", by="bob")
+        assert count == 2
+        assert said[-1] == "1 taken as second readings: compared with the first, never trained on"
+        same(pictures, "p00", mask(1))
+        same(pictures, "p01", mask(2))
+        assert take(pictures, tmp_path / "anna", "p00", by="anna") == (1, [])
+        with pictures.engine.begin() as connection:
+            (pair,) = pairs(connection)
+            assert connection.scalar(select(func.count()).select_from(label_rows)) == 4
+        assert (pair.first.by, pair.second.by) == ("anna", "bob")
+        np.testing.assert_array_equal(pictures.mask(pair.second.file), mask(2))
+    take(pictures, tmp_path / "late", "p00", by="bob")
+    same(pictures, "p00", mask(1))
+    with pictures.engine.begin() as connection:
+        np.testing.assert_array_equal(pictures.mask(pairs(connection)[0].second.file), mask(3))
+
+
+def test_one_s_own_correction_is_no_second_reading(pictures, tmp_path):
+    pictures.add_round(Round(0, "random", 0, (Pick("p00", "why", readings=2),)))
+    for seed in (1, 2):
+        write_picture(tmp_path / "in" / "p00.png", mask(seed))
+        _, said = take(pictures, tmp_path / "in", by="anna")
+    assert said == ["1 took the place of an earlier label, which stays as history"]
+    same(pictures, "p00", mask(2))
+    with pictures.engine.begin() as connection:
+        assert pairs(connection) == []
+
+
+def test_of_a_volume_the_slices_that_want_a_second_reading_are_asked_for(volumes, tmp_path):
+    picks = (Pick("v1_z1", "why", readings=2), Pick("v1_z2", "why"))
+    volumes.add_round(Round(0, "random", 0, picks))
+    for by, seed in (("anna", 1), ("bob", 2)):
+        write_volume(tmp_path / by / "v1.nii.gz", mask(seed, (3, 24, 24)), (3.0, 1.0, 0.5))
+    assert take(volumes, tmp_path / "anna", by="anna")[0] == 2
+    assert take(volumes, tmp_path / "bob", by="bob")[0] == 1
+    same(volumes, "v1_z1", mask(1, (3, 24, 24))[1])
+    assert {record.by for record in volumes.labels()} == {"anna"}
+
+
+def test_reference_masks_hold_where_a_second_reading_is_wanted(tmp_path):
+    project = made.pictures(tmp_path)
+    project.add_round(Round(0, "random", 0, (Pick("p00", "why", readings=2),)))
+    write_picture(tmp_path / "p00.png", mask(1))
+    take(project, tmp_path / "p00.png", by="anna")
+    label_from_reference(project, ["p00"])
+    same(project, "p00", made.blob(0)[1])
 
 
 def test_replaced_labels_are_counted_and_repeated_ones_are_not(pictures, tmp_path):

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -16,12 +17,14 @@ from fewmasks.io.masks import check_grid, present_classes, read_mask
 from fewmasks.io.scan import ENDINGS
 from fewmasks.loop.oracle import truth_labels
 from fewmasks.project import Project
+from fewmasks.project.readings import FIRST, SECOND, reading_from_files, wanting
 from fewmasks.types import UNKNOWN, Item, Kind, Label
 
 BLOCK = 256
 PART = re.compile(r"(_z\d+)?(_y\d{5}_x\d{5})?$")
 """What creation appends to the id of an image for its slices and regions."""
 
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 
@@ -37,7 +40,9 @@ def label_from_reference(
     project: Project, items: Sequence[str] = (), report: Callable[[int], None] = lambda done: None
 ) -> int:
     """Take reference masks of training items as labels: of these, or of all that lack a label."""
-    return store(project, reference_labels(project, items), report)
+    # They hold, also where a second reading is wanted: nobody read anything.
+    read = ((label, FIRST) for label in reference_labels(project, items))
+    return _store_read(project, read, report)
 
 
 def label_from_files(
@@ -51,8 +56,8 @@ def label_from_files(
 ) -> int:
     """Take a mask file, a folder of them, or tasks of Label Studio; how many items got a label.
 
-    `say` hears what was passed over or replaced, and how the pixel 255 was read where that is a
-    choice.
+    `say` hears what was passed over or replaced, what is a second reading, and how the pixel 255
+    was read where that is a choice.
     """
     if path.suffix.lower() == ".json":
         labels = task_labels(project, path, items, (kind, by), say)
@@ -61,9 +66,13 @@ def label_from_files(
         is_white = kind == "mask" and _is_white_foreground(project, found, say)
         labels = file_labels(project, found, (kind, by), is_white)
     replaced: list[str] = []
-    count = store(project, _noting_replaced(project, labels, replaced), report)
+    seconds: list[str] = []
+    read = _noting(project, _with_reading(project, labels), (replaced, seconds))
+    count = _store_read(project, read, report)
     if replaced:
         say(f"{len(replaced)} took the place of an earlier label, which stays as history")
+    if seconds:
+        say(f"{len(seconds)} taken as second readings: compared with the first, never trained on")
     return count
 
 
@@ -175,18 +184,30 @@ def task_labels(
         say(f"{unchanged} annotations are labels of this project as they were, and stay so")
 
 
-def _noting_replaced(
-    project: Project, labels: Iterable[Label], replaced: list[str]
-) -> Iterator[Label]:
-    """The same labels; `replaced` gets the items of which something else was said before."""
-    before = {record.item for record in project.labels()}
+def _with_reading(project: Project, labels: Iterable[Label]) -> Iterator[tuple[Label, int]]:
+    """Labels, each as the first reading of its item or as the second one."""
     for label in labels:
-        if label.item in before:
+        row = int(project.pool.rows([label.item])[0])
+        with project.engine.begin() as connection:
+            reading = reading_from_files(connection, row, label.by)
+        yield label, reading
+
+
+def _noting(
+    project: Project, read: Iterable[tuple[Label, int]], noted: tuple[list[str], list[str]]
+) -> Iterator[tuple[Label, int]]:
+    """The same; noted are items of which something else was said before, and second readings."""
+    replaced, seconds = noted
+    before = {record.item for record in project.labels()}
+    for label, reading in read:
+        if reading == SECOND:
+            seconds.append(label.item)
+        elif label.item in before:
             stored = project.label(label.item)
             assert stored is not None
             if stored.kind != label.kind or (stored.mask != label.mask).any():
                 replaced.append(label.item)
-        yield label
+        yield label, reading
 
 
 def _is_the_stored_one(project: Project, item: Item, said: label_studio.Annotation) -> bool:
@@ -199,24 +220,33 @@ def _is_the_stored_one(project: Project, item: Item, said: label_studio.Annotati
 
 
 def store(project: Project, labels: Iterable[Label], report: Callable[[int], None]) -> int:
-    """Store labels in blocks, so that neither memory nor the database holds all of them at once.
+    """Store labels, each an answer to the newest round that asked for its item, if one did.
 
-    Each is an answer to the newest round that asked for its item, if one did.
+    Where two people are asked, what somebody else says after the first one is a second reading.
     """
+    return _store_read(project, _with_reading(project, labels), report)
+
+
+def _store_read(
+    project: Project, read: Iterable[tuple[Label, int]], report: Callable[[int], None]
+) -> int:
+    """In blocks, so that neither memory nor the database holds all of them at once."""
     asked = {pick.item: each.number for each in project.rounds() for pick in each.picks}
     count = 0
-    for block in batched(labels, BLOCK):
-        for number in {asked.get(label.item): None for label in block}:
-            answers = [label for label in block if asked.get(label.item) == number]
-            project.add_labels(answers, round=number)
+    for block in batched(read, BLOCK):
+        answers: dict[tuple[int | None, int], list[Label]] = {}
+        for label, reading in block:
+            answers.setdefault((asked.get(label.item), reading), []).append(label)
+        for (number, reading), labels in answers.items():
+            project.add_labels(labels, number, reading)
         count += len(block)
         report(count)
     return count
 
 
-def batched(labels: Iterable[Label], size: int) -> Iterator[list[Label]]:
-    """Lists of at most `size` labels."""
-    stream = iter(labels)
+def batched(stream: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of at most `size`."""
+    stream = iter(stream)
     while block := list(islice(stream, size)):
         yield block
 
@@ -276,7 +306,7 @@ def _answering(
     test = set(project.pool.ids(project.test))
     # Then the reference masks score the model, and another opinion would never be looked at.
     is_scored = bool(project.has_reference[project.test].any())
-    asked = {pick.item for pick in project.open_picks()}
+    asked = {pick.item for pick in project.open_picks()} | _to_read_again(project)
     kept: list[Found] = []
     scoring = unasked = 0
     for each in found:
@@ -304,6 +334,12 @@ def _answering(
             f"give masks of training items"
         )
     return kept
+
+
+def _to_read_again(project: Project) -> set[str]:
+    with project.engine.begin() as connection:
+        rows = wanting(connection)
+    return {project.pool.items[row].id for row in rows}
 
 
 def _is_white_foreground(project: Project, found: Sequence[Found], say: Say) -> bool:

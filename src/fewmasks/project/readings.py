@@ -91,6 +91,14 @@ def unseen(connection: Connection, by: str) -> frozenset[int]:
     return frozenset(row for row, first in wanting(connection).items() if first != by)
 
 
+def reading_from_files(connection: Connection, row: int, by: str) -> int:
+    """The same for files, which may be given once more: who read second does so again."""
+    first, second = (_newest_by(connection, row, reading) for reading in (FIRST, SECOND))
+    if second == by != first:
+        return SECOND
+    return reading_for(connection, row, by)
+
+
 def settle(connection: Connection, pair: Pair, chosen: int, by: str) -> None:
     """The first or the second reading holds from now on, by the word of a reviewer."""
     number = (pair.first, pair.second)[chosen - 1].id
@@ -107,6 +115,12 @@ def decide(connection: Connection, row: int, label_id: int, by: str) -> None:
     connection.execute(verdict.delete().where(verdict.c.item_row == row))
     given = {"item_row": row, "label_id": label_id, "by": by, "created": _now()}
     connection.execute(verdict.insert(), given)
+
+
+def _newest_by(connection: Connection, row: int, reading: int) -> str | None:
+    query = select(label.c.by).where(label.c.item_row == row, label.c.reading == reading)
+    found: str | None = connection.scalar(query.order_by(label.c.id.desc()).limit(1))
+    return found
 
 
 def _reading(row: Any) -> Reading:
