@@ -263,6 +263,20 @@ def test_a_volume_that_lies_elsewhere_is_refused(volumes, tmp_path):
         take(volumes, tmp_path / "v1.nii.gz")
 
 
+def test_so_is_a_volume_of_one_slice(tmp_path):
+    """Its mask, saved without the affine of the image, would be mirrored."""
+    write_volume(tmp_path / "images" / "v.nii.gz", mask(0, (1, 24, 24)))
+    given = Import(images=(tmp_path / "images",), classes=made.CLASSES)
+    project = create(tmp_path / "project", given)
+    write_nifti(tmp_path / "v.nii.gz", mask(1, (24, 24, 1)), np.eye(4))
+    with pytest.raises(GeometryError, match=r"its header puts it up to 23 voxels away"):
+        take(project, tmp_path / "v.nii.gz")
+    assert project.labels() == []
+    write_volume(tmp_path / "v.nii.gz", mask(1, (1, 24, 24)))
+    assert take(project, tmp_path / "v.nii.gz") == (1, [])
+    same(project, "v", mask(1, (24, 24)))
+
+
 def test_a_mask_of_a_whole_picture_is_cut_into_its_regions(tmp_path):
     write_picture(tmp_path / "images" / "big.png", mask(0, (40, 70)))
     given = Import(images=(tmp_path / "images",), classes=made.CLASSES, region=32)

@@ -379,10 +379,12 @@ def _is_white_unknown(project: Project) -> bool:
 
 
 def _read(project: Project, found: Found) -> UInt8[np.ndarray, "z y x"]:
-    slice_axis, image = project.facts["slice_axis"], Path(found.items[0].source)
+    slice_axis, source = project.facts["slice_axis"], found.items[0].source
     whole = read_mask(found.path, slice_axis, project.facts["unknown"])
-    if len(whole) > 1 and image.is_file():
-        check_grid(found.path, image, slice_axis)
+    # One slice may be a slice or region of its own, which need not lie where the image does.
+    is_whole = len(whole) > 1 or whole.shape == project.cache.shape(source)[:3]
+    if is_whole and Path(source).is_file():
+        check_grid(found.path, Path(source), slice_axis)
     return whole
 
 
