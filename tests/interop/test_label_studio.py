@@ -256,6 +256,23 @@ def test_annotations_of_a_second_person_are_second_readings(tmp_path):
     assert (found.by, found.mask.any()) == ("anna", True)
 
 
+def test_a_second_reader_finds_no_first_reading_in_the_task(tmp_path):
+    project = fresh(tmp_path)
+    picks = (Pick("a/p0", "why", readings=2), Pick("a/p1", "why"))
+    project.add_round(Round(0, "random", 0, picks))
+    for item in ("a/p0", "a/p1"):
+        project.add_labels([Label(item, "mask", made.mask_of(seed=1), 1.0, "anna")], 0)
+
+    def annotated() -> list[str]:
+        export(project, "label-studio", tmp_path / "out")
+        tasks = json.loads((tmp_path / "out" / "tasks.json").read_text())
+        return [each["data"]["item"] for each in tasks if "annotations" in each]
+
+    assert annotated() == ["a/p1"]
+    take(project, tmp_path, [task(result=[])], by="bob")
+    assert annotated() == ["a/p0", "a/p1"]
+
+
 def test_in_a_scribble_what_is_unpainted_is_unknown(tmp_path):
     project = fresh(tmp_path)
     take(project, tmp_path, [task(result=[stroke("background")])], kind="scribble")

@@ -254,6 +254,12 @@ def test_of_a_volume_only_the_slices_asked_for_are_taken_while_a_round_is_open(v
     assert count == 1
     assert said[0].startswith("2 slices or regions were not asked for and left alone")
     same(volumes, "v1_z1", voxels[1])
+    # Once more, with nothing open: it may be corrected, and the others are still asked of nobody.
+    write_volume(tmp_path / "v1.nii.gz", 1 - voxels, (3.0, 1.0, 0.5))
+    count, said = take(volumes, tmp_path / "v1.nii.gz")
+    assert count == 1
+    assert said[0].startswith("2 slices or regions were not asked for and left alone")
+    same(volumes, "v1_z1", 1 - voxels[1])
     assert take(volumes, tmp_path / "v1.nii.gz", "v1_z0", "v1_z2") == (2, [])
 
 
@@ -312,6 +318,18 @@ def test_one_mask_with_class_numbers_makes_255_unknown_in_all(pictures, tmp_path
     write_picture(tmp_path / "in" / "p01.png", mask(values=(0, 1)))
     assert take(pictures, tmp_path / "in") == (2, [])
     same(pictures, "p00", mask(values=(0, 255)))
+
+
+def test_black_and_white_among_three_classes_is_said_to_hold_none(tmp_path):
+    table = without(made.write_pictures(tmp_path / "study"), "mask")
+    classes = ("background", "cell", "nucleus")
+    project = create(tmp_path / "project", Import(table=table, classes=classes))
+    write_picture(tmp_path / "in" / "p00.png", mask(values=(0, 255)))
+    assert take(project, tmp_path / "in")[1] == [
+        "beside 0 the masks hold only 255, which is read as unknown, so no pixel is cell or "
+        "nucleus; where it stands for a class, write its number and label once more"
+    ]
+    same(project, "p00", mask(values=(0, 255)))
 
 
 def test_in_scribbles_255_is_always_unknown(pictures, tmp_path):

@@ -21,6 +21,7 @@ from fewmasks.project.schema import session
 from fewmasks.server.accounts import add_user
 from fewmasks.server.desk import Desk
 from fewmasks.server.sessions import begin_session
+from fewmasks.types import Pick, Round
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +139,23 @@ def test_what_others_say_stays(project, desk):
     made.refused(ann.tell("nobody's", stroke()), 404, "no item")
     assert made.content(project) == before
     assert ann.tell("p4", stroke()).status_code == 200  # the round asks for this one
+
+
+def test_second_readings_are_given_on_the_page_alone(project, desk):
+    picks = (Pick("p1", "why", readings=2),)
+    project.add_round(Round(project.rounds()[-1].number + 1, "random", 0, picks))
+    row = int(project.pool.rows(["p1"])[0])
+    (project.folder / PREDICTIONS).mkdir(exist_ok=True)
+    write_mask(project.folder / PREDICTIONS / f"{row}.png", half(1))
+    ann, olga = Studio(desk), Studio(desk, "olga")
+    assert ann.tell("p1", stroke()).status_code == 200
+    before = made.content(project)
+    said = made.refused(olga.tell("p1", stroke()), 409, "second readings are given on the page")
+    assert "ann" not in said["detail"]
+    assert made.content(project) == before
+    for each, strokes in ((ann, 1), (olga, 0)):  # it may be learnt from what ann said
+        told = each.send("POST", "predict", json={"tasks": [task("p1")]}).json()
+        assert len(told["results"][0]["result"]) == strokes
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from fewmasks.interop.brush import decode_brush, encode_brush
 from fewmasks.io.atomic import atomic, write_text
 from fewmasks.io.palette import colour_table
 from fewmasks.project import Project
+from fewmasks.project.readings import items_wanting
 from fewmasks.types import UNKNOWN, Item, Kind, Label
 
 T = TypeVar("T")
@@ -192,9 +193,11 @@ def label_of(
 def export_tasks(project: Project, out: Path, report: Callable[[int, int], None]) -> int:
     """Write tasks.json, interface.xml and the pictures of labelled and open items.
 
-    Labels are annotations; pictures are named by paths below `out`, as Label Studio's local storage
-    has them.
+    Labels are annotations, but for those of items that somebody is still to read a second time
+    without seeing the first one. Pictures are named by paths below `out`, as Label Studio's local
+    storage has them.
     """
+    hidden = items_wanting(project)
     labelled = {each.item for each in project.labels()}
     ids = dict.fromkeys([*labelled, *(pick.item for pick in project.open_picks())])
     items = [item for item in project.pool.items if item.id in ids]
@@ -205,7 +208,7 @@ def export_tasks(project: Project, out: Path, report: Callable[[int, int], None]
         _write_picture(out / name, shown(project, item))
         data = {TO: f"/data/local-files/?d={quote(name)}", "item": item.id}
         task: dict[str, Any] = {"data": data}
-        label = project.label(item.id)
+        label = None if item.id in hidden else project.label(item.id)
         if label is not None:
             result = strokes(project, label.mask)
             task["annotations"] = [{"result": result, "lead_time": label.seconds}]

@@ -1,7 +1,7 @@
 """Labels from files that somebody made elsewhere, or from the project's own reference masks."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from fewmasks.io.masks import check_grid, present_classes, read_mask
 from fewmasks.io.scan import ENDINGS
 from fewmasks.loop.oracle import truth_labels
 from fewmasks.project import Project
-from fewmasks.project.readings import FIRST, SECOND, reading_from_files, wanting
+from fewmasks.project.readings import FIRST, SECOND, items_wanting, reading_from_files
 from fewmasks.types import UNKNOWN, Item, Kind, Label
 
 BLOCK = 256
@@ -306,16 +306,18 @@ def _answering(
     test = set(project.pool.ids(project.test))
     # Then the reference masks score the model, and another opinion would never be looked at.
     is_scored = bool(project.has_reference[project.test].any())
-    asked = {pick.item for pick in project.open_picks()} | _to_read_again(project)
+    asked = {pick.item for pick in project.open_picks()} | items_wanting(project)
+    ever = asked | {pick.item for each in project.rounds() for pick in each.picks}
     kept: list[Found] = []
     scoring = unasked = 0
     for each in found:
         items = [item for item in each.items if not (is_scored and item.id in test)]
         scoring += len(each.items) - len(items)
-        open_items = [item for item in items if item.id in asked]
-        if len(items) > 1 and open_items and not only:
-            unasked += len(items) - len(open_items)
-            items = open_items
+        # What is open now; where nothing is, what was asked for before and may be corrected.
+        answers = next((a for a in (_among(items, asked), _among(items, ever)) if a), items)
+        if len(items) > 1 and not only:
+            unasked += len(items) - len(answers)
+            items = answers
         if items:
             kept.append(replace(each, items=tuple(items)))
     if scoring:
@@ -336,34 +338,32 @@ def _answering(
     return kept
 
 
-def _to_read_again(project: Project) -> set[str]:
-    with project.engine.begin() as connection:
-        rows = wanting(connection)
-    return {project.pool.items[row].id for row in rows}
+def _among(items: Sequence[Item], ids: Collection[str]) -> list[Item]:
+    return [item for item in items if item.id in ids]
 
 
 def _is_white_foreground(project: Project, found: Sequence[Found], say: Say) -> bool:
     """Whether 255 is class 1: where the masks hold 0 and 255 alone, by the rule of creation."""
-    if len(project.classes) != 2:
-        return False
     any_white = False
     for each in found:
         whole = _read(project, each)
         if not present_classes(whole) <= {0}:
             return False
         any_white = any_white or bool((whole == UNKNOWN).any())
-    if not any_white:
+    names = project.classes[1:]
+    if not any_white or not names:
         return False
-    is_unknown, name = _is_white_unknown(project), project.classes[1]
+    is_unknown = len(names) != 1 or _is_white_unknown(project)
     if is_unknown:
         numbers = " or ".join(map(str, sorted({UNKNOWN, project.facts["unknown"]})))
+        remedy = f"{names[0]}, write 1" if len(names) == 1 else "a class, write its number"
         say(
             f"beside 0 the masks hold only {numbers}, which is read as unknown, so no pixel is "
-            f"{name}; where it stands for {name}, write 1 and label once more"
+            f"{' or '.join(names)}; where it stands for {remedy} and label once more"
         )
     else:
         say(
-            f"the masks hold only 0 and 255, so 255 is read as class 1 ({name}); "
+            f"the masks hold only 0 and 255, so 255 is read as class 1 ({names[0]}); "
             f"masks with unknown pixels are scribbles: --kind scribble"
         )
     return not is_unknown

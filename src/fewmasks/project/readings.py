@@ -7,12 +7,15 @@ label that the verdict names is stored once more as one that trains.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, func, select
 
 from fewmasks.project.schema import label, pick, skip, verdict
 from fewmasks.types import Kind
+
+if TYPE_CHECKING:
+    from fewmasks.project import Project
 
 FIRST, SECOND = 1, 2
 
@@ -75,6 +78,13 @@ def wanting(connection: Connection) -> dict[int, str]:
         .order_by(label.c.item_row)
     )
     return {each.item_row: each.by for each in connection.execute(query)}
+
+
+def items_wanting(project: "Project") -> frozenset[str]:
+    """Items that a second person should read."""
+    with project.engine.begin() as connection:
+        rows = wanting(connection)
+    return frozenset(project.pool.items[row].id for row in rows)
 
 
 def reading_for(connection: Connection, row: int, by: str) -> int:

@@ -21,6 +21,7 @@ from fewmasks.interop.label_studio import (
 )
 from fewmasks.interop.labels import store
 from fewmasks.project import Project
+from fewmasks.project.readings import unseen
 from fewmasks.project.schema import writing
 from fewmasks.server import jobs
 from fewmasks.server.auth import AtDesk, Program, refuse_training
@@ -121,14 +122,15 @@ def setup(desk: AtDesk, person: Program) -> Version:
 @router.post("/predict", openapi_extra=JSON)
 def predict(desk: AtDesk, person: Program, body: Body) -> Predictions:
     """What the newest model says of tasks, as the last job stored it; nothing of test items."""
-    del person
     tasks = _heard(Wanted.model_validate_json, body).tasks
     by_name, version = items_by_name(desk.project), _version(desk.project)
+    with desk.project.engine.begin() as connection:
+        # A prediction may have been learnt from the label that a second reader is not to see.
+        hidden = unseen(connection, person.name)
+    asked = [by_name.get(name_of(task)) for task in tasks]
     results = [
-        Prediction(
-            result=_predicted(desk.project, by_name.get(name_of(task))), model_version=version
-        )
-        for task in tasks
+        Prediction(result=_predicted(desk.project, item, hidden), model_version=version)
+        for item in asked
     ]
     return Predictions(results=results)
 
@@ -166,11 +168,11 @@ def _version(project: Project) -> str:
     return f"fewmasks-{len(project.trainings())}"
 
 
-def _predicted(project: Project, item: Item | None) -> list[dict[str, Any]]:
+def _predicted(project: Project, item: Item | None, hidden: frozenset[int]) -> list[dict[str, Any]]:
     if item is None:
         return []
     row = int(project.pool.rows([item.id])[0])
-    found = None if row in project.test else read_overlay(project, row, "")
+    found = None if row in project.test or row in hidden else read_overlay(project, row, "")
     return [] if found is None else strokes(project, found)
 
 
@@ -187,6 +189,8 @@ def _hand_in(project: Project, task: Task, said: Annotation, by: str) -> str:
     with changing:
         with project.engine.begin() as connection:
             refuse_taken(connection, row, item.id, by)
+            if row in unseen(connection, by):
+                raise Refusal(409, f"{item.id}: second readings are given on the page")
             if not may_label(connection, row):
                 raise Refusal(409, f"{item.id}: is a test item, and the round does not ask for it")
         before = project.label(item.id)
