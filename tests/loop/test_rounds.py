@@ -1,6 +1,7 @@
 """Propose and absorb: pure, deterministic, and never a test item."""
 
 import copy
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -245,23 +246,59 @@ def test_a_cap_looks_as_far_as_it_must():
     assert picked(capped(state, 5, 1)) == ["i00", "i20"]
 
 
-def test_a_capped_draw_equals_a_fresh_ranking_cut_down():
-    """However often the strategy had to rank more, each ranking starts from the same chance."""
-    items = [Item(f"i{k:02d}", "f", ("a" if k < 37 else "b",)) for k in range(40)]
-    state = State(Pool(tuple(items)), np.arange(40), ("bg", "fg"), np.array([1]))
+def walk(ranked, group, cap, limit):
+    """The whole ranking from its top, full groups passed over."""
+    taken, kept = Counter(), []
+    for row in ranked:
+        if taken[group[row]] < cap and len(kept) < limit:
+            taken[group[row]] += 1
+            kept.append(row)
+    return kept
 
-    def cut_down(wanted, seed):
-        ranked = picked(propose(state, RANDOM, {}, wanted, seed))
-        kept = {*[i for i in ranked if i < "i37"][:2], *[i for i in ranked if i >= "i37"][:2]}
-        return [item for item in ranked if item in kept][:3]
 
-    twice = 0
-    for seed in range(20):
-        expected = cut_down(12, seed)
-        if len(expected) < 3:
-            expected, twice = cut_down(40, seed), twice + 1
-        assert picked(propose(state, RANDOM, {}, 3, seed, group_cap=2)) == expected
-    assert 0 < twice < 20
+@pytest.mark.parametrize("seed", range(20))
+def test_a_cap_on_a_score_walks_down_the_whole_ranking(seed):
+    """Groups of uneven size, equal scores among them, and any cap and limit."""
+    rng = np.random.default_rng(seed)
+    group = rng.geometric(0.3, size=60)
+    items = [Item(f"i{k:02d}", "f", (f"g{code}",)) for k, code in enumerate(group)]
+    labelled = tuple(f"i{k:02d}" for k in rng.choice(60, size=5, replace=False))
+    known = (("bg", "fg"), np.array([1]), labelled)
+    state = State(Pool(tuple(items)), np.arange(60), *known)
+    evidence = {"entropy": rng.integers(0, 30, size=60) / 30}
+    for cap, limit in ((1, 3), (2, 8), (3, 20), (5, 55)):
+        ranked = [int(p.item[1:]) for p in propose(state, ENTROPY, evidence, 55, 0).picks]
+        expected = [f"i{row:02d}" for row in walk(ranked, group, cap, limit)]
+        assert picked(propose(state, ENTROPY, evidence, limit, 0, group_cap=cap)) == expected
+
+
+def test_a_cap_leaves_every_cluster_its_share():
+    """Four clusters, each over two groups: a batch in blocks is not cut after the first blocks."""
+    items = [Item(f"i{k:02d}", "f", (f"g{k % 8}",)) for k in range(64)]
+    state = State(Pool(tuple(items)), np.arange(64), ("bg", "fg"), np.array([1]))
+    place = np.repeat(100.0 * np.arange(4), 2)[np.arange(64) % 8]
+    evidence = {"embedding": np.stack([place + np.arange(64) / 64, 0 * place], axis=1)}
+    strategy = STRATEGIES["cluster-stratified"]
+    for cap in (1, 3):
+        picks = picked(propose(state, strategy, evidence, 8, 0, group_cap=cap))
+        assert Counter(place[int(i[1:])] for i in picks) == dict.fromkeys(100.0 * np.arange(4), 2)
+
+
+def test_what_a_cap_lets_a_strategy_pick_later_stays_away_from_what_it_picked_first():
+    """On a line from the label at 0: 9 fills the group of 8, and 7 is farther than 4 but near 9."""
+    position = np.array([0.0, 9.0, 8.0, 7.0, 4.0])
+    group = ("a", "b", "b", "c", "d")
+    items = [Item(f"i{k:02d}", "f", (name,)) for k, name in enumerate(group)]
+    state = State(Pool(tuple(items)), np.arange(5), ("bg", "fg"), np.array([1]), ("i00",))
+    evidence = {"embedding": position[:, None]}
+
+    def all_far(unlabelled, labelled, embedding, limit):
+        away = np.abs(embedding[unlabelled] - embedding[labelled].T).min(axis=1)
+        return unlabelled[np.argsort(-away)][:limit]
+
+    farthest = Strategy("farthest", all_far, "")
+    assert picked(propose(state, farthest, evidence, 2, 0)) == ["i01", "i02"]
+    assert picked(propose(state, farthest, evidence, 2, 0, group_cap=1)) == ["i01", "i04"]
 
 
 def test_a_capped_draw_is_the_same_twice():

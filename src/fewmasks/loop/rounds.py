@@ -98,9 +98,9 @@ def propose(
     """The next round: at most `limit` unlabelled training items, best first, with reasons.
 
     `evidence` holds what the strategy needs beside `standing_evidence`. With `group_cap`, at most
-    so many of its picks share a group: it then ranks more and the surplus of a group is passed
-    over, so that fewer than `limit` come back when the groups run out. `control` is the share of
-    the picks that is random; the strategy chooses from the rest and does not see them.
+    so many of its picks share a group: the surplus of a group is passed over and the strategy is
+    asked again, so that fewer than `limit` come back when the groups run out. `control` is the
+    share of the picks that is random; the strategy chooses from the rest and does not see them.
     """
     if limit < 1:
         raise ConfigError(f"--limit: must be at least 1 ({limit}); ask for one item or more")
@@ -110,7 +110,7 @@ def propose(
     drawn = state.pool.ids(draw_control(state.unlabelled, limit, control, rng))
     rest, left = replace(state, skipped=state.skipped.union(drawn)), limit - len(drawn)
     known = {**evidence, **standing_evidence(rest, left, seed), "progress": state.progress(limit)}
-    chosen = _chosen(rest, strategy, known, (left, group_cap), seed)
+    chosen = _chosen(rest, strategy, known, left, group_cap)
     random = [Pick(item, CONTROL, control=True) for item in drawn]
     return Round(state.next_round, strategy.name, seed, mixed(chosen, random, rng))
 
@@ -119,39 +119,48 @@ def _chosen(
     state: State,
     strategy: Strategy,
     known: Mapping[str, object],
-    limit_and_cap: tuple[int, int | None],
-    seed: int,
+    limit: int,
+    cap: int | None,
 ) -> list[Pick]:
     """What the strategy picks, best first."""
-    limit, cap = limit_and_cap
     if limit == 0 or len(state.unlabelled) == 0:
         return []
     picks = (
         strategy(known, state.ids)
         if cap is None
-        else _within_cap(state, strategy, known, (limit, cap), seed)
+        else _within_cap(strategy, known, state.ids, limit, cap)
     )
     why = reasons(picks, known, strategy, state.pool.items, state.classes)
     return [Pick(item, reason) for item, reason in zip(state.pool.ids(picks), why, strict=True)]
 
 
 def _within_cap(
-    state: State,
-    strategy: Strategy,
-    known: Mapping[str, object],
-    limit_and_cap: tuple[int, int],
-    seed: int,
+    strategy: Strategy, known: Mapping[str, object], ids: tuple[str, ...], limit: int, cap: int
 ) -> Rows:
-    """The best of the ranked rows, so many of a group; more are ranked while some are lacking."""
-    (limit, cap), available = limit_and_cap, len(state.unlabelled)
-    wanted = limit
-    while True:
-        wanted = min(available, 4 * wanted)
-        # A generator that was drawn from would rank otherwise.
-        asked = {**known, "limit": wanted, "rng": round_rng(seed, state.next_round)}
-        picks = cap_groups(strategy(asked, state.ids), state.pool.group_codes(), cap, limit)
-        if len(picks) == limit or wanted == available:
-            return picks
+    """What the strategy picks, at most `cap` of a group; it is asked again for what is lacking.
+
+    It is always asked for no more than is wanted, since a batch need not be ranked best first:
+    some strategies spread it over clusters or volumes, or choose it as a whole. Full groups and
+    earlier picks are then no longer on offer. Of a ranking by score this is the walk down it that
+    passes over full groups.
+    """
+    group, labelled = np.asarray(known["group"]), np.asarray(known["labelled"])
+    on_offer = np.asarray(known["unlabelled"])
+    picks = on_offer[:0]
+    while len(picks) < limit and len(on_offer):
+        # Picks count as labelled, so that later ones stay away from them. All evidence is by row
+        # of the pool, so they have theirs; of what their labels will say, `known_pixels` has none.
+        asked = {
+            **known,
+            "unlabelled": on_offer,
+            "labelled": np.concatenate([labelled, picks]),
+            "limit": min(limit - len(picks), len(on_offer)),
+        }
+        picks = np.concatenate([picks, strategy(asked, ids)])
+        picks = cap_groups(picks, group, cap, limit)
+        is_full = np.bincount(group[picks], minlength=len(ids)) >= cap
+        on_offer = on_offer[~is_full[group[on_offer]] & ~np.isin(on_offer, picks)]
+    return picks
 
 
 def audits(count: int, share: float = AUDIT_SHARE) -> int:

@@ -198,18 +198,29 @@ def evidence_is_not_changed(strategy: Strategy) -> None:
 
 
 def groups_are_capped_when_asked(strategy: Strategy) -> None:
-    """At most so many picks of a patient, and a full round while there are enough patients."""
+    """At most so many picks of a patient, as many as that allows; a cap nobody meets is none."""
     items = make_items(N)
     classes = ("background", "organ", "lesion")
     labelled = tuple(items[row].id for row in LABELLED)
     state = State(Pool(items), np.arange(N), classes, np.array([1, 2]), labelled)
     group = {item.id: item.group for item in items}
-    for cap, expected in ((2, 7), (1, 4)):  # four patients
+    left = Counter(items[row].group for row in state.unlabelled)
+
+    def picks_within(cap: int | None) -> list[str]:
         evidence = make_evidence(N, LABELLED, 7)
-        picks = propose(state, strategy, evidence, limit=7, seed=0, group_cap=cap).picks
+        round_ = propose(state, strategy, evidence, limit=7, seed=0, group_cap=cap)
+        return [pick.item for pick in round_.picks]
+
+    free = picks_within(None)
+    widest = max(Counter(group[item] for item in free).values())
+    for cap in (1, 2, widest):
+        picks = picks_within(cap)
         case = f"{strategy.name}, 7 asked with at most {cap} of a group"
+        expected = min(7, sum(min(cap, count) for count in left.values()))
+        assert len(picks) == len(set(picks)), f"{case}: an item twice in {picks}"
         assert len(picks) == expected, f"{case}: {len(picks)} picks, not {expected}"
-        assert max(Counter(group[pick.item] for pick in picks).values()) <= cap, case
+        assert max(Counter(group[item] for item in picks).values()) <= cap, case
+    assert picks == free, f"{strategy.name}: a cap that binds nobody gives {picks}, not {free}"
 
 
 def missing_evidence_is_named(strategy: Strategy) -> None:
