@@ -107,6 +107,45 @@ def test_an_arm_may_be_added_and_a_changed_one_is_refused(done):
         run(path, done / "out")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            'classes = ["background", "cell"]',
+            'classes = ["background", "blob"]',
+            "classes is background, blob, but .* was made with background, cell",
+        ),
+        ('"study/meta.csv"', '"study/other.csv"', "table is .*other.csv, but .*meta.csv"),
+        ("\n[[arm]]", "region = 16\n[[arm]]", "region is 16, but .* not given"),
+        ("\n[[arm]]", "test_fraction = 0.4\n[[arm]]", r"test_fraction is 0\.4, but .* 0\.2"),
+        ("\n[[arm]]", 'group_by = "id"\n[[arm]]', "group_by is id, but .* not given"),
+    ],
+    ids=["classes", "table", "region", "test fraction", "groups"],
+)
+def test_a_task_that_was_made_of_something_else_is_refused(done, old, new, said):
+    shutil.copy(done / "study" / "meta.csv", done / "study" / "other.csv")
+    (done / "study.toml").write_text(STUDY.replace(old, new, 1))
+    pattern = f"task 'pictures': {said}.*; choose another --out, or write the old value again"
+    with pytest.raises(ConfigError, match=pattern):
+        run(done / "study.toml", done / "out")
+
+
+def test_a_task_may_be_written_in_another_way(done):
+    """The same table by its full path, and a study file beside the data."""
+    table = done / "study" / "meta.csv"
+    run(done / "study.toml", done / "new")  # the copy in `out` was made of another folder's table
+    (done / "study.toml").write_text(STUDY.replace('"study/meta.csv"', f'"{table}"'))
+    run(done / "study.toml", done / "new")
+    (done / "study" / "study.toml").write_text(STUDY.replace('"study/meta.csv"', '"meta.csv"'))
+    run(done / "study" / "study.toml", done / "new")
+
+
+def test_a_project_of_an_older_version_is_taken_as_it_is(done):
+    shutil.rmtree(done / "out" / "tasks")
+    (done / "study.toml").write_text(STUDY.replace("\n[[arm]]", "region = 16\n[[arm]]", 1))
+    assert len(run(done / "study.toml", done / "out").table) == 2
+
+
 def test_an_arm_may_give_more_labels_and_is_compared_over_minutes(done):
     """Scribbles at a fifteenth of a mask's price: fifteen times as many fill the same minutes."""
     path = done / "study.toml"

@@ -1,23 +1,27 @@
 """A study run: every arm of every task simulated, resumable, and read together afterwards."""
 
+import json
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from fewmasks.errors import ProjectError
+from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import write_text
-from fewmasks.project import Project, create, open_project
+from fewmasks.project import Import, Project, create, open_project
 from fewmasks.study.file import ArmSection, Study, TaskSection, import_of, read_study
-from fewmasks.study.plan import Plan
+from fewmasks.study.plan import Plan, read_record
 from fewmasks.study.run import check, simulate
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "study.toml"
+PATHS = ("images", "table", "masks", "scribbles")
+"""Fields of an import that are paths."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ def run_study(
     added to the file later; what ran before is kept as it is.
     """
     study = read_study(path)
-    projects = {task.name: _project(task, path.parent, out, report) for task in study.task}
+    projects = {task.name: _project(task, path, out, report) for task in study.task}
     pairs = list(product(study.task, study.arm))
     plans = [_plan(study, task, arm, projects[task.name]) for task, arm in pairs]
     for (task, _), plan in zip(pairs, plans, strict=True):
@@ -89,14 +93,64 @@ def folder_of(out: Path, task: TaskSection, arm: ArmSection) -> Path:
     return out / "runs" / task.name / arm.name
 
 
-def _project(task: TaskSection, beside: Path, out: Path, report: Report) -> Project:
+def _project(task: TaskSection, path: Path, out: Path, report: Report) -> Project:
     if task.project is not None:
-        return open_project(beside / task.project)
-    folder = out / "projects" / task.name
+        return open_project(path.parent / task.project)
+    folder, record = out / "projects" / task.name, out / "tasks" / f"{task.name}.json"
+    given = import_of(task, path.parent)
     if folder.exists():
+        if record.exists():  # older versions wrote none
+            _refuse_other(f"{path}: task {task.name!r}", folder, read_record(record), given, out)
         return open_project(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return create(folder, import_of(task, beside), progress=report)
+    # Before the project, so that none is there without a record, wherever a run is killed.
+    write_text(record, json.dumps(_described(given, out)))
+    return create(folder, given, progress=report)
+
+
+def _described(given: Import, out: Path) -> dict[str, Any]:
+    """What a project is made of, as JSON: absolute paths, and the folder they are seen from."""
+    tree: dict[str, Any] = asdict(given)
+    for name in PATHS:
+        value = tree[name]
+        if value is not None:
+            tree[name] = [_absolute(p) for p in value] if name == "images" else _absolute(value)
+    return {**tree, "classes": list(given.classes), "out": _absolute(out)}
+
+
+def _absolute(path: Path) -> str:
+    # Not resolve(): a link may be how the user knows the file.
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _refuse_other(
+    where: str, folder: Path, stored: dict[str, Any], given: Import, out: Path
+) -> None:
+    """A project stays what it was made of, so a task that now says otherwise is refused."""
+    # A field that the record does not know came later, and had its default then.
+    before, now = {**_described(Import(), out), **stored}, _described(given, out)
+    for name in (field.name for field in fields(Import)):
+        if before[name] != now[name] and _from_out(before, name) != _from_out(now, name):
+            raise ConfigError(
+                f"{where}: {name} is {_said(now[name])}, but {folder} was made with "
+                f"{_said(before[name])}; choose another --out, or write the old value again"
+            )
+
+
+def _from_out(described: dict[str, Any], name: str) -> Any:
+    """A field with paths as seen from the study's folder: both may have moved together."""
+    value = described[name]
+    if name not in PATHS or value is None:
+        return value
+    paths = value if isinstance(value, list) else [value]
+    return [os.path.relpath(path, described["out"]) for path in paths]
+
+
+def _said(value: Any) -> str:
+    """A value as in the file; what is not in the file is nothing."""
+    if value is None or value == []:
+        return "not given"
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _plan(study: Study, task: TaskSection, arm: ArmSection, project: Project) -> Plan:
