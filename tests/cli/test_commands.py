@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,6 +141,49 @@ def test_a_forbidden_folder_is_a_sentence(tmp_path, capsys):
     words = ["create", tmp_path / "locked" / "new", "--table", tmp_path / "study" / "meta.csv"]
     status, _, err = say(capsys, *words)
     assert (status, "permission denied" in err) == (2, True)
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """A project where nothing may be written, and the words that make root obey."""
+    unable = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("nothing is forbidden to root")
+    folder = tmp_path / "a ? of #1"  # means something in a URL
+    project = made.pictures(folder).folder
+    places = [project, *project.rglob("*")]
+    for place in places:
+        place.chmod(0o500)
+    yield project, unable if os.geteuid() == 0 else []
+    for place in places:
+        place.chmod(0o700)
+
+
+def test_a_project_that_may_not_be_written_is_a_sentence(locked, tmp_path):
+    project, unable = locked
+    for words in (["next", project], ["export", project, "--format", "masks", "--out", tmp_path]):
+        command = [*unable, *PROGRAM, *map(str, words)]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+        assert found.stderr.startswith(f"fewmasks: {project}: its database cannot be written")
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--items",)])
+def test_a_project_that_may_not_be_written_still_says_where_it_stands(option, locked, capsys):
+    project, unable = locked
+    command = [*unable, *PROGRAM, "info", str(project), *option]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout == done(capsys, "info", project, *option)
+
+
+def test_a_project_that_may_not_be_read_is_a_sentence(locked):
+    project, unable = locked
+    (project / "project.db").chmod(0)
+    command = [*unable, *PROGRAM, "info", str(project)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+    assert "project.db: permission denied" in found.stderr
 
 
 def test_a_fault_of_ours_keeps_its_traceback():

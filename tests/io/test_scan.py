@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +245,34 @@ def test_frames_of_a_video_are_not_channels(tmp_path: Path):
     touch(tmp_path / "masks", "clip_0000.png", "clip_0001.png")
     listing = scan_folders([tmp_path / "images"], tmp_path / "masks")
     assert [entry.id for entry in listing.entries] == ["clip_0000", "clip_0001"]
+
+
+def test_a_name_that_is_not_utf_8_is_named_printably(tmp_path: Path):
+    touch(tmp_path / "images", "a.png")
+    touch(tmp_path / "masks", "a.png")
+    for folder in ("images", "masks"):
+        odd = Path(os.fsdecode(os.fsencode(tmp_path / folder) + b"/caf\xe9.png"))
+        try:
+            odd.write_bytes(b"")
+        except OSError:
+            pytest.skip("this file system takes UTF-8 alone")
+        with pytest.raises(FormatError, match=r"/caf\\xe9\.png: the name is not UTF-8") as caught:
+            scan_folders([tmp_path / "images"], tmp_path / "masks")
+        assert str(caught.value).isprintable()
+        odd.rename(odd.with_name(os.fsdecode(b"caf\xe9.txt")))  # is no image, so nobody asks
+
+
+def test_a_table_in_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    with pytest.raises(FormatError, match=r"/caf\\xe9/meta\.csv: the name is not UTF-8"):
+        scan_table(folder / "meta.csv")
+
+
+@pytest.mark.parametrize(("before", "line"), [("", 1), ("id,image\na,a.png\n", 3)])
+def test_a_cell_that_is_too_long_is_named_with_its_line(before: str, line: int, tmp_path: Path):
+    (tmp_path / "t.csv").write_text(f"{before}{'x' * 200_000},b.png\n")
+    with pytest.raises(FormatError, match=rf"t\.csv, line {line}: .*limit.*; shorten that cell"):
+        scan_table(tmp_path / "t.csv")
 
 
 def test_mistakes_in_folders(tmp_path: Path):

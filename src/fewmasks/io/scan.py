@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,6 +86,7 @@ def scan_table(table: Path) -> Listing:
     Columns: phase, split and z too; others are passed over. Paths are relative to the table.
     The columns x, y and z together are the size of a volume; z alone is a slice of it.
     """
+    _refuse_undecodable(table)
     rows = _read_rows(table)
     said = []
     columns = rows[0][1].keys()
@@ -142,19 +144,10 @@ def scan_folders(
 
 def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     """Rows with their line numbers; cells stripped, absent ones empty."""
-    if not table.is_file():
-        raise FormatError(f"{table}: there is no such file; name a table")
-    try:
-        # utf-8-sig, since spreadsheets put a byte order mark before the first column's name.
-        text = table.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(
-            f"{table}: not UTF-8 (byte {error.start}); save the table as CSV in UTF-8"
-        ) from None
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, restval="")
-    columns = [name.strip() for name in reader.fieldnames or ()]
+    text = _read_text(table)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    first, *others = _parsed(table, text, delimiter) or [(1, [])]
+    columns = [name.strip() for name in first[1]]
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
         raise ConfigError(
@@ -164,20 +157,44 @@ def _read_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
     if twice:
         raise ConfigError(f"{table}: two columns are called {twice[0]!r}; keep one of them")
-    reader.fieldnames = columns
     rows = []
-    for row in reader:
-        if None in row:
+    for line, cells in others:
+        if len(cells) > len(columns):
             raise ConfigError(
-                f"{table}, line {reader.line_num}: {len(columns) + len(row[None])} cells, but "
-                f"{len(columns)} columns; quote cells that hold a {delimiter!r}"
+                f"{table}, line {line}: {len(cells)} cells, but {len(columns)} columns; "
+                f"quote cells that hold a {delimiter!r}"
             )
-        cells = {name: cell.strip() for name, cell in row.items()}
-        if any(cells.values()):
-            rows.append((reader.line_num, cells))
+        padded = [*cells, *[""] * (len(columns) - len(cells))]
+        row = {name: cell.strip() for name, cell in zip(columns, padded, strict=True)}
+        if any(row.values()):
+            rows.append((line, row))
     if not rows:
         raise ConfigError(f"{table}: no rows below the column names; add one per image")
     return rows
+
+
+def _read_text(table: Path) -> str:
+    if not table.is_file():
+        raise FormatError(f"{table}: there is no such file; name a table")
+    try:
+        # utf-8-sig, since spreadsheets put a byte order mark before the first column's name.
+        return table.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"{table}: not UTF-8 (byte {error.start}); save the table as CSV in UTF-8"
+        ) from None
+
+
+def _parsed(table: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Cells as they are, with the number of the line on which each row ends."""
+    lines = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [(lines.line_num, cells) for cells in lines]
+    except csv.Error as error:
+        raise FormatError(
+            f"{table}, line {lines.line_num}: not to be read ({error}); "
+            f"shorten that cell, or close its quotes"
+        ) from None
 
 
 def _entry(where: str, row: Mapping[str, str], folder: Path, has: tuple[bool, bool]) -> Entry:
@@ -331,6 +348,7 @@ def _list_images(
             if format_of(path) is None:
                 others[path.suffix.lower() or NO_SUFFIX] += 1
                 continue
+            _refuse_undecodable(path)
             relative = path.relative_to(base)
             prefix = (root.resolve().name,) if len(roots) > 1 and root in roots else ()
             stem = "/".join((*prefix, *relative.parts[:-1], stem_of(path.name)))
@@ -371,6 +389,17 @@ def _visible_files(root: Path) -> list[Path]:
     ]
 
 
+def _refuse_undecodable(path: Path) -> None:
+    """A name of bytes that are no UTF-8 can be neither stored nor printed."""
+    name = os.fsencode(path.absolute())
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise FormatError(
+            f"{name.decode(errors='backslashreplace')}: the name is not UTF-8; rename it"
+        ) from None
+
+
 def _natural(text: str) -> list[tuple[int, int, str]]:
     """Sort key under which slice2 comes before slice10."""
     parts = re.split(r"(\d+)", text)
@@ -406,10 +435,11 @@ def _case_names(stems: Sequence[str], masks: Path | None) -> dict[str, str]:
 def _mask_stems(folder: Path) -> dict[str, Path]:
     if folder.is_file():
         return {stem_of(folder.name): folder}
+    files = [path for path in sorted(_visible_files(folder)) if format_of(path) is not None]
+    for path in files:
+        _refuse_undecodable(path)
     return {
-        "/".join((*path.relative_to(folder).parts[:-1], stem_of(path.name))): path
-        for path in sorted(_visible_files(folder))
-        if format_of(path) is not None
+        "/".join((*path.relative_to(folder).parts[:-1], stem_of(path.name))): path for path in files
     }
 
 

@@ -1,5 +1,7 @@
 """The tables of `project.db` as the newest revision in `fewmasks.project.migrations` makes them."""
 
+import sqlite3
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import (
@@ -10,6 +12,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    ExceptionContext,
     Float,
     ForeignKey,
     Integer,
@@ -35,6 +38,9 @@ from fewmasks.project import HEAD
 
 SECONDS_TO_WAIT = 60
 """How long a writer waits for another one before SQLite says "database is locked"."""
+
+PRIMARY_CODE = 0xFF
+"""The bits of an error code of SQLite that say the kind; the others say which of a kind."""
 
 metadata = MetaData(
     naming_convention={
@@ -243,6 +249,7 @@ def database(folder: Path) -> Engine:
     # Not an f-string: a folder's name may hold what means something in a URL.
     url = URL.create("sqlite", database=str(folder / "project.db"))
     engine = create_engine(url, poolclass=NullPool)
+    event.listen(engine, "handle_error", partial(_refuse_unwritable, folder))
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -255,6 +262,8 @@ def open_database(folder: Path) -> Engine:
             f"{folder}: not a fewmasks project (no project.db); "
             f"make one with `fewmasks create {folder} --images PATH`"
         )
+    with (folder / "project.db").open("rb"):
+        pass  # where this is forbidden, the system says so better than SQLite does
     engine = database(folder)
     if stored_revision(engine, folder) != HEAD:
         from fewmasks.project.migrations import bring_to_head
@@ -288,6 +297,16 @@ def stored_revision(engine: Engine, folder: Path) -> str | None:
     except DatabaseError as error:
         raise ProjectError(
             f"{folder / 'project.db'}: damaged ({error.orig}); restore it from a backup"
+        ) from None
+
+
+def _refuse_unwritable(folder: Path, context: ExceptionContext) -> None:
+    """Say it where SQLite may not write; even a reader makes files beside the database."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0)
+    if code & PRIMARY_CODE == sqlite3.SQLITE_READONLY:
+        raise ProjectError(
+            f"{folder}: its database cannot be written ({context.original_exception}); "
+            f"make the folder and project.db writable, or copy the project to where you may write"
         ) from None
 
 

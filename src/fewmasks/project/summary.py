@@ -75,17 +75,29 @@ def _asking(folder: Path) -> Iterator[Ask]:
             f"{folder}: not a fewmasks project (no project.db); "
             f"make one with `fewmasks create {folder} --images PATH`"
         )
+    with file.open("rb"):
+        pass  # where this is forbidden, the system says so better than SQLite does
     if not _is_current(file):
         from fewmasks.project.schema import open_database
 
         open_database(folder)  # brings it to the newest revision, or says what is wrong with it
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+    with closing(_connect(file)) as connection:
         connection.execute("BEGIN")
         yield lambda query: connection.execute(query).fetchall()
 
 
+def _connect(file: Path) -> sqlite3.Connection:
+    """A connection that may read, also in a folder where SQLite can make no files of its own."""
+    log = file.with_name(f"{file.name}-wal")
+    if os.access(file.parent, os.W_OK) or log.exists():
+        return sqlite3.connect(file, isolation_level=None)
+    # Nobody has the project open, or there would be a log beside it; so nothing changes here.
+    address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    return sqlite3.connect(address, uri=True, isolation_level=None)
+
+
 def _is_current(file: Path) -> bool:
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(_connect(file)) as connection:
         try:
             return connection.execute("SELECT version_num FROM alembic_version").fetchone() == (
                 HEAD,
