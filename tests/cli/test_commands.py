@@ -71,6 +71,8 @@ MISTAKES = {
     "no images": ("create {f}/new", "neither --images nor --table are given"),
     "images and table": ("create {f}/new --images a --table b", "both --images and --table"),
     "missing images": ("create {f}/new --images {f}/nowhere", "no such file or folder"),
+    "class without name": ("create {f}/new --images {f}/study/images --classes a,b,", "(a,b,)"),
+    "classes of nothing": ("create {f}/new --images {f}/study/images --classes=", "an empty name"),
     "missing table": ("create {f}/new --table {f}/no.csv", "no such file"),
     "empty folder": ("create {f}/new --images {f}/empty", "no image files"),
     "project exists": ("create {p} --images {f}/study/images", "exists and is not empty"),

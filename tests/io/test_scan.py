@@ -163,6 +163,8 @@ def test_class_names(tree: dict[str, object], classes: object, unknown: int | No
         ('{"classes": {"0": "a", "2": "b"}}', r"numbered \[0, 2\]; number them 0, 1, 2"),
         ('{"labels": {"a": 0, "whole": [1, 2]}}', r"class 'whole' is \[1, 2\].*no regions"),
         ('{"classes": {"0": "a", "1": "a"}}', "two classes are called 'a'"),
+        ('{"classes": ["a", ""]}', "class 1 has an empty name; give it one"),
+        ('{"labels": {"a": 0, " ": 1}}', "class 1 has an empty name; give it one"),
         ('{"classes": 3}', "classes are 3; write them as"),
     ],
 )

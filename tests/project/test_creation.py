@@ -318,13 +318,18 @@ def a_class_twice(folder):
     return Import(images=(folder,), classes=("a", "b", "a")), ConfigError, "'a' twice"
 
 
+def a_class_without_a_name(folder):
+    words = r"an empty name \(background,cell,\); name every class"
+    return Import(images=(folder,), classes=("background", "cell", "")), ConfigError, words
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
         no_such_table, empty_images, mixed_channels, mask_of_another_size, class_outside_the_list,
         scribble_outside_the_list, missing_image, the_same_id_twice, an_id_that_a_slice_has,
         a_slice_that_is_not_there, all_in_test, nothing_given, both_given, masks_beside_a_table,
-        a_test_side_of_all, tiny_regions, a_class_twice,
+        a_test_side_of_all, tiny_regions, a_class_twice, a_class_without_a_name,
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_and_leaves_nothing(tmp_path, mistake):

@@ -8,8 +8,10 @@ from tests.study.curves import made_up_study
 
 from fewmasks.config import Config
 from fewmasks.errors import ConfigError
+from fewmasks.project import Import, create
 from fewmasks.study import pool_map as module
 from fewmasks.study.charts import MAP_COLOURINGS, looks, map_figure
+from fewmasks.study.gallery import class_colours
 from fewmasks.study.pool_map import pool_map
 from fewmasks.study.report import write_report
 
@@ -34,6 +36,15 @@ def test_the_training_side_is_shown_and_what_is_known_of_it(project):
     assert set(found.points["class"]) == {"cell"}
     assert found.points["group"].tolist() == [f"g{n % 6}" for n in range(12) if n % 6 != 5]
     assert np.isfinite(found.points[["x", "y"]].to_numpy()).all()
+
+
+def test_a_background_in_capitals_is_no_class_of_an_item(tmp_path):
+    table = made.write_pictures(tmp_path / "study")
+    project = create(tmp_path / "project", Import(table=table, classes=("Background", "cell")))
+    found = pool_map(project, made.plan_of(), picks_of("p00"))
+    assert set(found.points["class"]) == {"cell"}
+    assert class_colours(project.classes)[0] is None
+    assert class_colours(project.classes)[1] is not None
 
 
 def test_picks_of_the_first_seed_are_always_on_the_map(project, monkeypatch):

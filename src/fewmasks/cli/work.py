@@ -69,7 +69,7 @@ def create(
         table=table,
         masks=masks,
         scribbles=scribbles,
-        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        classes=tuple(name.strip() for name in classes.split(",")) if classes is not None else (),
         region=region,
         test_fraction=test_fraction,
         slice_axis=slice_axis,

@@ -312,6 +312,8 @@ def _numbers(path: Path, named: Any) -> dict[str, int]:
                 f"{path}: class {name!r} is {number!r}; fewmasks takes one whole number per class "
                 f"and one class per number (no regions)"
             )
+        if not name.strip():
+            raise ConfigError(f"{path}: class {number} has an empty name; give it one")
         if name in number_of:
             raise ConfigError(f"{path}: two classes are called {name!r}; give each its own name")
         number_of[name] = int(number)

@@ -139,6 +139,11 @@ def _refuse_options(given: Import) -> None:
         )
     if given.region is not None and given.region < 16:
         raise ConfigError(f"create: --region is too small ({given.region}); at least 16 pixels")
+    if not all(name.strip() for name in given.classes):
+        raise ConfigError(
+            f"create: --classes holds an empty name ({','.join(given.classes)}); name every class, "
+            f"with one comma between two"
+        )
     twice = [name for name in given.classes if given.classes.count(name) > 1]
     if twice:
         raise ConfigError(f"create: --classes names {twice[0]!r} twice; give each class its own")

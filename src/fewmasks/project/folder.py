@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, Select, func, select
 from fewmasks.errors import ConfigError, GeometryError, ProjectError
 from fewmasks.pool import Pool
 from fewmasks.project import schema
+from fewmasks.project.background import background_of
 from fewmasks.project.readings import FIRST
 from fewmasks.types import UNKNOWN, Item, Kind, Label, Pick, Round, Rows, Split
 
@@ -95,8 +96,7 @@ class Project:
     @property
     def background(self) -> int | None:
         """The class that is called "background" and left out of means, if there is one."""
-        names = [name.casefold() for name in self.classes]
-        return names.index("background") if "background" in names else None
+        return background_of(self.classes)
 
     @property
     def foreground(self) -> Rows:

@@ -6,6 +6,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from fewmasks.project.background import background_of
 from fewmasks.study.charts import Look
 from fewmasks.study.statistics import ARM, Arm, rows_of
 from fewmasks.study.thumbnail import thumbnail
@@ -13,7 +14,6 @@ from fewmasks.study.thumbnail import thumbnail
 Pictures = Callable[[str], tuple[np.ndarray, np.ndarray | None]]
 """Item id to its image, (y, x) or (y, x, channel), and its reference mask."""
 
-BACKGROUND = "background"
 MOST_PICTURES = 48
 # Bright, because they are drawn on scans; unlike the colours of the strategies.
 CLASS_COLOURS = ("#ffb000", "#00c8d7", "#ff4fa3", "#63d34a", "#b48cff", "#ff6b4a", "#d6d600")
@@ -43,10 +43,11 @@ def gallery(
 
 def class_colours(classes: Sequence[str]) -> list[str | None]:
     """A colour per class, the same wherever it is drawn; None for the background."""
-    drawn = [name for name in classes if name != BACKGROUND]
+    background = background_of(classes)
+    drawn = [c for c in range(len(classes)) if c != background]
     return [
-        CLASS_COLOURS[drawn.index(name) % len(CLASS_COLOURS)] if name in drawn else None
-        for name in classes
+        CLASS_COLOURS[drawn.index(c) % len(CLASS_COLOURS)] if c in drawn else None
+        for c in range(len(classes))
     ]
 
 

@@ -11,7 +11,6 @@ from fewmasks.learn.train import prepare
 from fewmasks.project import Project
 from fewmasks.query.select import k_means
 from fewmasks.study.charts import PoolMap
-from fewmasks.study.gallery import BACKGROUND
 from fewmasks.study.plan import Plan
 from fewmasks.study.plane import FEWEST, principal_plane, tsne_plane
 from fewmasks.types import Item, Rows
@@ -86,5 +85,5 @@ def _largest_class(project: Project, mask: np.ndarray | None) -> str:
     """The class that covers most of a mask, background left out."""
     names = project.classes
     size = np.zeros(len(names)) if mask is None else np.bincount(mask.ravel(), minlength=256)
-    shown = [c for c, name in enumerate(names) if name != BACKGROUND and size[c]]
+    shown = [c for c in project.foreground.tolist() if size[c]]
     return names[max(shown, key=lambda c: size[c])] if shown else NO_CLASS

@@ -11,8 +11,9 @@ from plotly.io import to_html
 
 from fewmasks.config import STARTS, StopConfig
 from fewmasks.loop.stop import forecast
+from fewmasks.project.background import background_of
 from fewmasks.study.charts import Look, Panel, PoolMap, curves_figure, looks, map_figure, plot_svg
-from fewmasks.study.gallery import BACKGROUND, Pictures, class_colours, gallery
+from fewmasks.study.gallery import Pictures, class_colours, gallery
 from fewmasks.study.statistics import (
     ARM,
     SETTING,
@@ -174,10 +175,11 @@ def main_chart(curve: pd.DataFrame, looks_of: Mapping[Arm, Look], name: str = FI
 
 
 def _class_charts(curve: pd.DataFrame, classes: Sequence[str], looks_of: Mapping[Arm, Look]) -> str:
+    background = background_of(classes)
     panels = [
         Panel(name, f"dice_{name}")
-        for name in classes
-        if name != BACKGROUND and curve[f"dice_{name}"].notna().any()
+        for number, name in enumerate(classes)
+        if number != background and curve[f"dice_{name}"].notna().any()
     ]
     if curve["hd95"].notna().any():
         panels.append(Panel("HD95 (lower is better)", "hd95"))

@@ -12,6 +12,7 @@ from fewmasks.config import LearnConfig
 from fewmasks.errors import ConfigError
 from fewmasks.learn.data import Frames, Labelled, preload
 from fewmasks.learn.weak.guesses import completed, composites, interpolated, outlined
+from fewmasks.project.background import background_of
 from fewmasks.types import UNKNOWN
 
 SOURCES = ("random_walk", "interpolate", "watershed", "composite")
@@ -160,13 +161,13 @@ def _joined(parts: Sequence[Labelled], has_composites: bool) -> Labelled:
 
 
 def _background(classes: Sequence[str], setting: str) -> int:
-    names = [name.casefold() for name in classes]
-    if "background" not in names:
+    background = background_of(classes)
+    if background is None:
         raise ConfigError(
             f"learn.{setting}: no class is called background ({', '.join(classes)}); set "
             f"learn.{setting}=0"
         )
-    return names.index("background")
+    return background
 
 
 def _two_classes(classes: Sequence[str]) -> tuple[int, int]:
