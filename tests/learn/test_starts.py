@@ -156,6 +156,16 @@ def test_without_a_network_the_user_hears_how_to_bring_the_file(tmp_path, monkey
         find_start(tmp_path, "imagenet", "resnet34")
 
 
+def test_weights_that_came_damaged_are_a_sentence_and_not_kept(tmp_path, monkeypatch):
+    """A page of a proxy in place of the file: its hash is not the one in the name."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(starts, "HUB", tmp_path.as_uri() + "/")
+    (tmp_path / starts.HUB_FILES["resnet34"]).write_text("sign in first")
+    with pytest.raises(FormatError, match=r"cannot be fetched \(invalid hash .*fetch it elsewhere"):
+        find_start(tmp_path, "imagenet", "resnet34")
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
 def test_the_metadata_is_readable_without_us(tmp_path):
     from safetensors import safe_open
 

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from tests.learn import made as pools
 from torch.nn import functional
 
-from fewmasks.config import LearnConfig
+from fewmasks.config import LearnConfig, PretrainConfig
 from fewmasks.errors import ConfigError
 from fewmasks.learn.data import Frames
 from fewmasks.learn.train import prepare
@@ -214,6 +214,13 @@ def test_the_number_of_clusters_follows_the_pool(n, expected):
 def test_more_clusters_than_items_is_an_error():
     with pytest.raises(ConfigError, match=r"pretrain\.clusters: 9 clusters of 8 training items"):
         planned_clusters(8, wanted=9)
+
+
+@pytest.mark.parametrize(("n", "most"), [(8, 4), (3, 2)])
+def test_the_advice_on_clusters_is_one_that_the_setting_takes(n, most):
+    with pytest.raises(ConfigError, match=f"set at most {most}$"):
+        planned_clusters(n, wanted=9)
+    assert PretrainConfig(clusters=most).clusters == most
 
 
 def test_every_item_gets_the_cluster_that_it_would_have_alone(tmp_path):

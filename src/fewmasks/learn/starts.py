@@ -84,7 +84,7 @@ def _fetch_imagenet(network: Network) -> Path:
         digits = path.stem.rpartition("-")[2]
         try:
             torch.hub.download_url_to_file(HUB + path.name, str(path), digits, progress=False)
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the latter where what came has another hash
             raise FormatError(
                 f"{HUB + path.name}: cannot be fetched ({error}); "
                 f"fetch it elsewhere and name the file: --start FILE"

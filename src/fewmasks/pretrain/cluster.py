@@ -184,6 +184,6 @@ def planned_clusters(n_items: int, wanted: int | None = None) -> int:
     if wanted is not None and wanted > n_items:
         raise ConfigError(
             f"pretrain.clusters: {wanted} clusters of {n_items} training items; "
-            f"set at most {n_items // 2}"
+            f"set at most {max(2, n_items // 2)}"
         )
     return wanted or min(MOST_CLUSTERS, max(2, round(math.sqrt(n_items / 2))))
