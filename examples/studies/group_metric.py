@@ -25,7 +25,7 @@ from sklearn.neighbors import NearestNeighbors
 from fewmasks.config import Config
 from fewmasks.learn.embed import encode, encoder_of, look_of
 from fewmasks.learn.model import build
-from fewmasks.learn.train import prepare
+from fewmasks.learn.train import prepare_project
 from fewmasks.pretrain.probe import Sampled, mate_codes, mate_recall, settle_statistics
 from fewmasks.pretrain.session import pretrain
 from fewmasks.project import Project, open_project
@@ -62,7 +62,7 @@ def main() -> None:
 
 def rows_of(project: Project, config: Config, seed: int) -> Iterator[tuple[str | int | float, ...]]:
     """Recall of every embedding of one seed, on both sides."""
-    card = prepare(project.cache, project.pool.items, project.classes, config.learn)
+    card = prepare_project(project, config.learn)
     train, test = (project.pool.at(rows) for rows in (project.train, project.test))
     untrained = build(card, seed)
     settle_statistics(untrained, Sampled(card, project.cache, train, [], [], seed))

@@ -12,9 +12,11 @@ from fewmasks.interop.labels import label_from_reference
 from fewmasks.learn import session, vaal
 from fewmasks.learn.budget import round_within
 from fewmasks.learn.costs import answering, expected_outlines, pace_of, usual_kind
+from fewmasks.learn.data import measure_intensity
 from fewmasks.learn.evidence import OFFERED
 from fewmasks.learn.predict import predict, probabilities
 from fewmasks.learn.settling import Settling, sample, settling
+from fewmasks.learn.train import prepare, prepare_project
 from fewmasks.loop.cost import outline, seconds_of
 from fewmasks.loop.rounds import STANDING
 from fewmasks.project import Import, create, open_project
@@ -49,6 +51,25 @@ def answer(project, asked):
 
 
 # Training
+
+
+def test_nothing_but_the_size_of_a_test_picture_reaches_a_model(fresh):
+    card = prepare_project(fresh, fresh.config.learn)
+    train, every = fresh.pool.at(fresh.train), fresh.pool.items
+    assert card.intensity == measure_intensity(fresh.cache, train, "auto")
+    assert card.intensity != measure_intensity(fresh.cache, every, "auto")
+    assert card.frame == prepare(fresh.cache, every, fresh.classes, fresh.config.learn).frame
+
+
+def test_labels_that_come_while_it_trains_are_not_on_its_account(fresh):
+    ids = fresh.pool.ids(fresh.train)
+    mask = np.ones(fresh.shape(fresh.pool.items[0]), np.uint8)
+    fresh.add_labels([Label(ids[0], "mask", mask, 60.0, "ann")])
+    began = fresh.summary()["minutes"]
+    fresh.add_labels([Label(ids[1], "mask", mask, 240.0, "ann")])
+    fresh.add_training({"labels": 1, "minutes": began})
+    fresh.add_training({"labels": 2})  # of an older version
+    assert [seconds for _, seconds in fresh.history()] == [60.0, 300.0]
 
 
 def test_training_needs_labels(fresh):

@@ -53,7 +53,7 @@ def test_lines_that_share_no_range_of_labels_are_compared_over_minutes():
     cheap["items"] *= 10
     table, baseline = table_of(line("a", "off", BASE), cheap)
     (said,) = sentences(table, baseline)
-    assert said.endswith("as no seed of it and the baseline is over a range that all share")
+    assert said.endswith("as no seed of it and the baseline is over a range that both share")
     curve, _ = named(pd.concat([line("a", "off", BASE), cheap]), study(), Path("study.toml"))
     by_minutes = compare(curve, baseline, "seconds").set_index("name")
     assert by_minutes.loc["on", "difference"] == pytest.approx(0.1)

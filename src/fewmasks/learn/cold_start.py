@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from fewmasks.config import METHODS, Config
 from fewmasks.learn.embed import MODEL, THUMBNAIL, embed, embedding_start
 from fewmasks.learn.starts import read_origin, start_path
-from fewmasks.learn.train import prepare
+from fewmasks.learn.train import prepare_project
 from fewmasks.project import Project
 from fewmasks.query.strategy import Strategy
 from fewmasks.types import Rows
@@ -42,7 +42,7 @@ def points_of(
 ) -> Float32[np.ndarray, "n d"]:
     """The embedding of this name for these rows of the pool; the other rows are NaN."""
     start = embedding_start(project.folder, name, config.learn.network)
-    card = prepare(project.cache, project.pool.items, project.classes, config.learn)
+    card = prepare_project(project, config.learn)
     return embed(
         card, start, project.cache, project.pool.items, rows,
         lambda done, of: report("looking at the pool", done, of),

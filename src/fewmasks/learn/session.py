@@ -26,7 +26,7 @@ from fewmasks.learn.resample import interval_of
 from fewmasks.learn.score import Tested, examine
 from fewmasks.learn.settling import noted
 from fewmasks.learn.starts import find_start
-from fewmasks.learn.train import fit, prepare
+from fewmasks.learn.train import fit, prepare_project
 from fewmasks.loop.rounds import STANDING, State, add_audit, ask_twice, propose
 from fewmasks.metrics import Scores
 from fewmasks.nn.uncertainty import SCORES
@@ -84,7 +84,7 @@ def train(project: Project, start: str = SCRATCH, report: Report = silent) -> Sc
     began, minutes = time.monotonic(), project.summary()["minutes"]
     items = project.pool.at(rows)
     unlabelled = project.pool.at(state_of(project).unlabelled)
-    card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
+    card = prepare_project(project, project.config.learn)
     model = fit(
         card,
         project.cache,

@@ -39,6 +39,7 @@ from fewmasks.nn.augment import augment
 from fewmasks.nn.losses import partial_loss
 from fewmasks.nn.segmenter import STRIDES
 from fewmasks.nn.two_decoders import TwoDecoders
+from fewmasks.project import Project
 from fewmasks.types import UNKNOWN, Item, Label
 
 Report = Callable[[int, int], None]
@@ -58,10 +59,23 @@ def planned_iterations(n_labels: int, config: LearnConfig) -> int:
     return min(max(wanted, config.iterations_floor), config.iterations_ceiling)
 
 
+def prepare_project(project: Project, config: LearnConfig) -> Card:
+    """What all models of a project share; of the test side only the size is looked at."""
+    train = project.pool.at(project.train)
+    return prepare(project.cache, project.pool.items, project.classes, config, train)
+
+
 def prepare(
-    images: PixelCache, items: Sequence[Item], classes: Sequence[str], config: LearnConfig
+    images: PixelCache,
+    items: Sequence[Item],
+    classes: Sequence[str],
+    config: LearnConfig,
+    measured: Sequence[Item] | None = None,
 ) -> Card:
-    """All that the models of one pool share: frame, intensities, channels, precision."""
+    """All that the models of one pool share: frame, intensities, channels, precision.
+
+    Intensities are those of the items to be `measured`, by default of all.
+    """
     if not items:
         raise ProjectError("train: the project has no items; create it from images")
     device = resolve_device(config.device)
@@ -73,7 +87,7 @@ def prepare(
         frame=frame_shape(
             {item_shape(images, item) for item in items}, config.size, STRIDES[config.network]
         ),
-        intensity=measure_intensity(images, items, config.normalise),
+        intensity=measure_intensity(images, measured or items, config.normalise),
         config=config,
         precision=precision,
     )

@@ -17,7 +17,7 @@ from fewmasks.learn.embed import encode, encoder_of
 from fewmasks.learn.model import Card, build, resolve_device
 from fewmasks.learn.predict import BATCH
 from fewmasks.learn.starts import load_start, read_origin
-from fewmasks.learn.train import prepare
+from fewmasks.learn.train import prepare_project
 from fewmasks.nn.heads import Encoder, embedding_width, spread
 from fewmasks.nn.segmenter import encoder_modules
 from fewmasks.pretrain.course import LEAST_SPREAD
@@ -131,7 +131,7 @@ def probe(
     with the labels that people gave, never with reference masks.
     """
     origin = read_origin(start)
-    card = prepare(project.cache, project.pool.items, project.classes, project.config.learn)
+    card = prepare_project(project, project.config.learn)
     known, why = _labelled_items(project, seed)
     labels = [_stored(project, item) for item in known]
     sampled = Sampled(card, project.cache, sample_items(project, seed), known, labels, seed)

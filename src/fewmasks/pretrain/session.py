@@ -14,7 +14,7 @@ from fewmasks.errors import ProjectError
 from fewmasks.learn.data import Frames
 from fewmasks.learn.model import Card, build, seeded
 from fewmasks.learn.starts import Origin, Part, start_path
-from fewmasks.learn.train import prepare
+from fewmasks.learn.train import prepare_project
 from fewmasks.pretrain.byol import Byol
 from fewmasks.pretrain.cluster import Cluster, planned_clusters
 from fewmasks.pretrain.course import Course, Draw, Objective, run
@@ -75,7 +75,7 @@ def pretrain(
             f"labels; add images"
         )
     began = time.monotonic()
-    card = prepare(project.cache, project.pool.items, project.classes, settings.learn)
+    card = prepare_project(project, settings.learn)
     network = build(card, seed)
     views = views_of(method, settings.pretrain, card.channels)
     material = Material(network, card, items, views, settings.pretrain, seed)

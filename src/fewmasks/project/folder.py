@@ -346,13 +346,18 @@ class Project:
         return [row.record for row in self._rows(query)]
 
     def history(self) -> list[tuple[dict[str, Any], float]]:
-        """Records of all trained models, oldest first, and the seconds of annotation until then."""
-        # By when the model was stored: labels that came in while it was trained count, too.
+        """Records of all trained models, oldest first, and the seconds of annotation until then.
+
+        Until the training began, as its record says; an older one counts those that came in
+        before the model was stored.
+        """
         spent = select(func.sum(schema.label.c.seconds))
         spent = spent.where(schema.label.c.created <= schema.training.c.created)
         query = select(schema.training.c.record, spent.scalar_subquery().label("seconds"))
         rows = self._rows(query.order_by(schema.training.c.id))
-        return [(row.record, float(row.seconds or 0.0)) for row in rows]
+        return [
+            (row.record, 60 * row.record.get("minutes", (row.seconds or 0.0) / 60)) for row in rows
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Where the project stands and what to do next, ready for JSON."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fewmasks.config import SCRATCH, Config
 from fewmasks.learn.embed import MODEL, THUMBNAIL, embedding_start, encode, look_of
-from fewmasks.learn.train import prepare
+from fewmasks.learn.train import prepare_project
 from fewmasks.project import Project
 from fewmasks.query.select import k_means
 from fewmasks.study.charts import PoolMap
@@ -54,7 +54,7 @@ def map_of(
     """
     rows = _rows(project, picked)
     items = project.pool.at(rows)
-    card = prepare(project.cache, project.pool.items, project.classes, config.learn)
+    card = prepare_project(project, config.learn)
     look = look_of(card, embedding_start(project.folder, name, config.learn.network))
     points = encode(card, look, project.cache, items, report)
     plane, share = principal_plane(points)

@@ -18,7 +18,7 @@ from fewmasks.learn.model import Model, load_model, save_model
 from fewmasks.learn.score import score
 from fewmasks.learn.session import ORACLE, collect, needs_model, state_of
 from fewmasks.learn.starts import find_start
-from fewmasks.learn.train import fit, prepare
+from fewmasks.learn.train import fit, prepare_project
 from fewmasks.learn.weak.watershed import decided, judge, objects
 from fewmasks.loop.cost import choose_kinds, stated
 from fewmasks.loop.oracle import REFERENCE, Reference, scribbles, truth_labels
@@ -158,7 +158,7 @@ def _known_kinds(unit: Unit, state: State) -> dict[str, Kind]:
 def _train(unit: Unit, project: Project, state: State, number: int, report: Report) -> Model:
     """The model of a round; the shared first one is kept for the strategies that go on from it."""
     config = unit.plan.config.learn
-    card = prepare(project.cache, project.pool.items, project.classes, config)
+    card = prepare_project(project, config)
     model = fit(
         card,
         project.cache,
