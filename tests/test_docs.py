@@ -26,7 +26,7 @@ PAGE_NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")
 # What a strategy always gets; the table of the page lists what it asks for beyond that.
-ALWAYS_THERE = {"unlabelled", "labelled", "limit", "rng", "progress", "foreground"}
+ALWAYS_THERE = {"unlabelled", "labelled", "limit", "rng", "progress", "rounds", "foreground"}
 
 
 def blocks(languages: set[str]) -> Iterator[tuple[str, str]]:

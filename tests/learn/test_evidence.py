@@ -325,7 +325,7 @@ def test_of_colour_pictures_every_channel_of_a_cell_is_known_alike(tmp_path):
     assert (known == known[:, :1]).all()
     evidence = {
         **everything(model, colour), **found, "unlabelled": UNLABELLED, "labelled": LABELLED,
-        "limit": 2, "progress": 0.5, "rng": np.random.default_rng(0),
+        "limit": 2, "progress": 0.5, "rounds": 1.5, "rng": np.random.default_rng(0),
         "uncertainty": np.ones(N),
     }  # fmt: skip
     asked = [name for name, each in STRATEGIES.items() if set(each.needs) <= set(evidence)]

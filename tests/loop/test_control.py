@@ -88,8 +88,8 @@ def test_the_strategy_chooses_from_the_rest_as_if_it_were_all():
 def test_the_strategy_is_not_shown_the_control_arm_and_learns_how_far_the_budget_is():
     seen = {}
 
-    def rank(unlabelled, limit, progress):
-        seen.update(unlabelled=unlabelled, limit=limit, progress=progress)
+    def rank(unlabelled, limit, progress, rounds):
+        seen.update(unlabelled=unlabelled, limit=limit, progress=progress, rounds=rounds)
         return unlabelled[:limit]
 
     labelled = tuple(f"i{k:02d}" for k in range(10))
@@ -98,6 +98,7 @@ def test_the_strategy_is_not_shown_the_control_arm_and_learns_how_far_the_budget
     assert set(names) & set(control_of(found)) == set()
     assert seen["limit"] == 5
     assert seen["progress"] == state_of(n=64, labelled=labelled).progress(10)
+    assert seen["rounds"] == 1
 
 
 def test_the_cap_is_that_of_the_strategy_s_picks():

@@ -18,7 +18,8 @@ from fewmasks.loop.rounds import (
     standing_evidence,
 )
 from fewmasks.pool import Pool
-from fewmasks.query.strategies import STRATEGIES
+from fewmasks.query.select import project_and_match
+from fewmasks.query.strategies import STRATEGIES, ipm_uncertainty
 from fewmasks.query.strategy import Strategy
 from fewmasks.types import Item, Label
 
@@ -177,6 +178,40 @@ def test_progress_without_a_plan_starts_at_zero_and_never_passes_one():
     assert seen == sorted(seen)
     assert seen[-1] == 1
     assert state_of().progress(1000) == 0
+
+
+@pytest.mark.parametrize(
+    ("cap", "control"), [(None, 0.0), (1, 0.0), (2, 0.0), (None, 0.75), (1, 0.5)]
+)
+def test_rounds_are_of_the_whole_round_however_often_a_part_of_it_is_asked_for(cap, control):
+    """What a cap leaves to be asked again and what a control arm takes do not move a schedule."""
+    seen = []
+
+    def rank(unlabelled, limit, rounds, progress):
+        seen.append((rounds, progress))
+        return unlabelled[:limit]
+
+    state = state_of(n=64, groups=30, labelled=tuple(f"i{k:02d}" for k in range(40)))
+    propose(state, Strategy("theirs", rank, ""), {}, 16, 0, cap, control)
+    assert set(seen) == {(2.5, state.progress(16))}
+    assert standing_evidence(state, 16, 0)["rounds"] == 2.5
+
+
+@pytest.mark.parametrize("split", [{"group_cap": 1}, {"control": 0.75}])
+def test_ipm_with_uncertainty_weighs_the_same_in_every_part_of_a_round(split, monkeypatch):
+    weights = []
+
+    def watched(*given, alpha, **named):
+        weights.append(alpha)
+        return project_and_match(*given, alpha=alpha, **named)
+
+    monkeypatch.setattr(ipm_uncertainty, "project_and_match", watched)
+    state = state_of(n=124, groups=17, labelled=tuple(f"i{k:02d}" for k in range(40)))
+    rng = np.random.default_rng(0)
+    evidence = {"embedding": rng.normal(size=(124, 5)), "uncertainty": rng.random(124)}
+    propose(state, ipm_uncertainty.STRATEGY, evidence, 20, 0, **split)
+    assert set(weights) == {0.95**2}
+    assert len(weights) > 1 or "control" in split
 
 
 def test_evidence_that_is_missing_or_not_finite_is_named():

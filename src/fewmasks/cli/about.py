@@ -12,7 +12,7 @@ def strategies() -> None:
     """List the query strategies: what they need, when to use them, where they come from."""
     from fewmasks.query.strategies import load_strategies
 
-    given = {"unlabelled", "labelled", "limit", "rng", "progress", "foreground"}
+    given = {"unlabelled", "labelled", "limit", "rng", "progress", "rounds", "foreground"}
     for strategy in load_strategies().values():
         needs = ", ".join(name for name in strategy.needs if name not in given) or "nothing"
         typer.echo(f"{strategy.name}\n  needs {needs}")

@@ -14,8 +14,11 @@ from fewmasks.query.strategy import Strategy
 from fewmasks.types import Label, Pick, Round, Rows
 
 STANDING = frozenset(
-    {"unlabelled", "labelled", "limit", "rng", "progress", "foreground", "group", "volume", "z"}
-)
+    {
+        "unlabelled", "labelled", "limit", "rng", "progress", "rounds", "foreground", "group",
+        "volume", "z",
+    }
+)  # fmt: skip
 """Names of the evidence that is always there."""
 
 AUDIT_STREAM, CONTROL_STREAM, READING_STREAM = 1, 2, 3
@@ -79,6 +82,7 @@ def standing_evidence(state: State, limit: int, seed: int) -> dict[str, object]:
         "limit": min(limit, len(state.unlabelled)),
         "rng": round_rng(seed, state.next_round),
         "progress": state.progress(limit),
+        "rounds": len(state.labelled) / limit,
         "foreground": state.foreground,
         "group": pool.group_codes(),
         "volume": np.array([volume[item.source] for item in pool.items], dtype=np.int64),
@@ -109,7 +113,9 @@ def propose(
     rng = np.random.default_rng([seed, state.next_round, CONTROL_STREAM])
     drawn = state.pool.ids(draw_control(state.unlabelled, limit, control, rng))
     rest, left = replace(state, skipped=state.skipped.union(drawn)), limit - len(drawn)
-    known = {**evidence, **standing_evidence(rest, left, seed), "progress": state.progress(limit)}
+    # Of the round the strategy chooses a part; how far labelling has come is told of the whole.
+    standing = standing_evidence(rest, limit, seed)
+    known = {**evidence, **standing, "limit": min(left, len(rest.unlabelled))}
     chosen = _chosen(rest, strategy, known, left, group_cap)
     random = [Pick(item, CONTROL, control=True) for item in drawn]
     return Round(state.next_round, strategy.name, seed, mixed(chosen, random, rng))

@@ -24,8 +24,10 @@ class Strategy:
 
     `rank` gets the arguments it names and returns rows of the pool, best first. Always there:
     `unlabelled` and `labelled` (rows), `limit` (how many to pick), `rng` (numpy Generator),
-    `progress` (share of the planned labels already spent, 0 to 1), `group` and `volume` (an
-    integer per row) and `z` (slice position per row). All else is computed because it is named.
+    `progress` (share of the planned labels already spent, 0 to 1), `rounds` (labels so far, in
+    rounds of this one's size), `group` and `volume` (an integer per row) and `z` (slice position
+    per row). All else is computed because it is named. Where part of a round is asked for,
+    `limit` is the part, while `progress` and `rounds` are those of the whole.
     """
 
     name: str

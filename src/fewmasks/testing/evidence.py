@@ -17,6 +17,7 @@ def make_evidence(n: int, labelled: Rows, limit: int, seed: int = 0) -> dict[str
         "limit": limit,
         "rng": np.random.default_rng([seed, 1]),
         "progress": 0.5,
+        "rounds": len(labelled) / max(limit, 1),
         "group": volume // 2,
         "volume": volume,
         "z": np.arange(n) % 5,

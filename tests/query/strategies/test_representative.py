@@ -49,7 +49,7 @@ def test_ipm_turns_to_uncertain_items_as_labels_add_up():
     embedding, uncertainty = rng.normal(size=(300, 6)), rng.random(300)
     early, late = (
         uncertainty[
-            ipm_uncertainty(np.arange(n, 300), np.arange(n), embedding, uncertainty, 4)
+            ipm_uncertainty(np.arange(n, 300), np.arange(n), embedding, uncertainty, n / 4, 4)
         ].mean()
         for n in (0, 200)
     )

@@ -16,6 +16,7 @@ def ipm_uncertainty(
     labelled: Rows,
     embedding: Float[np.ndarray, "n d"],
     uncertainty: Float[np.ndarray, " n"],
+    rounds: float,
     limit: int,
 ) -> Rows:
     """Projection and matching blended with the uncertainty, scaled to 0 to 1 over the pool."""
@@ -29,7 +30,7 @@ def ipm_uncertainty(
         limit,
         selected=labelled,
         uncertainty=(uncertainty - seen.min()) / spread,
-        alpha=FADE ** (len(labelled) / limit),
+        alpha=FADE**rounds,
     )
 
 
