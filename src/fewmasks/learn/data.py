@@ -223,7 +223,8 @@ class Labelled:
         """All that is in memory, moved to a device once."""
         pixels = None if self.preloaded is None else self.preloaded.to(device)
         guesses = None if self.guesses is None else self.guesses.to(device)
-        return replace(self, masks=self.masks.to(device), preloaded=pixels, guesses=guesses)
+        masks = _moved(self.masks, device)
+        return replace(self, masks=masks, preloaded=pixels, guesses=guesses)
 
     def batch(
         self, positions: Sequence[int]
@@ -233,6 +234,13 @@ class Labelled:
         if self.preloaded is not None:
             return self.preloaded[rows], self.masks[rows]
         return self.frames.batch(positions), self.masks[rows]
+
+
+def _moved(masks: UInt8[Tensor, "n fy fx"], device: torch.device) -> UInt8[Tensor, "n fy fx"]:
+    """Masks on a device. A view of one value stays one, which torch would write out in full."""
+    if any(masks.stride()):
+        return masks.to(device)
+    return masks[:1, :1, :1].to(device).expand(masks.shape)
 
 
 def load_labelled(frames: Frames, labels: Iterable[Label]) -> Labelled:

@@ -112,6 +112,21 @@ def test_scribbles_are_completed_where_they_were_drawn(tmp_path):
     assert set(sources.unique().tolist()) == {0, UNKNOWN}
 
 
+def test_the_masks_of_items_for_fixmatch_take_one_byte_on_every_device(tmp_path):
+    """They say nothing, so a large pool must not fill memory with it."""
+    material = gathered(tmp_path, [0, 4], quick(fixmatch=1.0))
+    assert torch.equal(
+        material.unlabelled.masks, torch.full((7, 32, 32), UNKNOWN, dtype=torch.uint8)
+    )
+    assert torch.equal(material.unlabelled.batch([6, 2])[1], material.unlabelled.masks[:2])
+    elsewhere = material.to(torch.device("meta"))
+    for masks in (material.unlabelled.masks, elsewhere.unlabelled.masks):
+        assert masks.untyped_storage().nbytes() == 1
+    assert elsewhere.unlabelled.masks.shape == (7, 32, 32)
+    assert elsewhere.unlabelled.masks.device.type == "meta"
+    assert elsewhere.labelled.masks.untyped_storage().nbytes() == 2 * 32 * 32
+
+
 def interpolated(material: Material) -> dict[str, torch.Tensor]:
     if material.guessed is None:
         return {}

@@ -115,7 +115,9 @@ def _maps(found: Found, masks: UInt8[Tensor, "n y x"], source: str) -> UInt8[Ten
 
 def _unknown(frames: Frames) -> Labelled:
     """Items about which nobody said anything."""
-    masks = torch.full((len(frames.items), *frames.frame), UNKNOWN, dtype=torch.uint8)
+    # One value seen everywhere: of a large pool whole masks would be gigabytes that nobody reads.
+    nothing = torch.full((1, 1, 1), UNKNOWN, dtype=torch.uint8)
+    masks = nothing.expand(len(frames.items), *frames.frame)
     return Labelled(frames, masks, preload(frames))
 
 
