@@ -21,12 +21,49 @@ def test_a_score_is_told_as_a_rank_in_the_unlabelled_pool():
     assert said[1].startswith("entropy higher than 47 % of the pool")
 
 
-def test_clasp_pe_names_the_class():
-    class_entropy = np.tile([0.9, 0.1, 0.2], (N, 1))
-    class_entropy[5] = [0.9, 0.4, 0.2]
-    said = say("clasp-pe", [5, 6], class_entropy=class_entropy)
-    assert said[0].endswith("of the pool, most in left ventricle")
-    assert said[1].endswith("most in myocardium")
+def test_clasp_pe_names_the_class_in_which_the_pick_ranks_highest():
+    """Not the commonest class, whose values are large in every item."""
+    rng = np.random.default_rng(0)
+    class_entropy = rng.random((N, 3)) * [0.9, 0.4, 0.01]
+    class_entropy[5] = [0.1, 0.02, 0.02]
+    class_entropy[6] = [0.1, 0.5, 0.001]
+    said = say("clasp-pe", [5, 6], class_entropy=class_entropy, entropy=class_entropy.sum(axis=1))
+    ends = [
+        "% of the pool, entropy of myocardium higher than 97 % of the pool",
+        "% of the pool, entropy of left ventricle higher than 97 % of the pool",
+    ]
+    assert [text.endswith(end) for text, end in zip(said, ends, strict=True)] == [True, True]
+
+
+def test_the_rank_in_a_class_is_that_among_the_unlabelled():
+    """Against counting: labelled rows, whose values nobody computed, are no part of the pool."""
+    n = 400
+    evidence = make_evidence(n, np.array([0, 1]), 3)
+    class_entropy = evidence["class_entropy"]
+    class_entropy[[0, 1]] = np.nan
+    picks = np.argsort(class_entropy[2:, 1] * class_entropy[2:, 2])[-40:] + 2
+    said = reasons(picks, evidence, STRATEGIES["clasp-pe"], make_items(n), CLASSES)
+    for row, text in zip(picks, said, strict=True):
+        less = [
+            sum(class_entropy[k, c] < class_entropy[row, c] for k in range(2, n)) for c in (1, 2)
+        ]
+        name = CLASSES[1 + int(np.argmax(less))]
+        share = 100 * max(less) // (n - 2)
+        assert f", entropy of {name} higher than {share} % of the pool" in text
+
+
+def test_a_random_pick_is_told_to_show_what_is_predicted_there_and_nothing_else():
+    class_share = np.tile([1.0, 0.0, 0.0], (N, 1))
+    class_share[3] = [0.9, 0.0, 0.1]
+    class_share[4] = [0.5, 0.3, 0.2]
+    class_share[5] = [0.999, 0.0, 0.001]
+    said = say("predicted-foreground-random", [2, 3, 4, 5], class_share=class_share)
+    assert said == [
+        "drawn at random",
+        "drawn at random, shows myocardium",
+        "drawn at random, shows left ventricle, myocardium",
+        "drawn at random",
+    ]
 
 
 def test_only_the_first_pick_of_a_new_group_says_so():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fewmasks.query.strategies.predicted_foreground_random import MIN_SHARE
 from fewmasks.query.strategy import Rows, Strategy
 from fewmasks.types import Item
 
@@ -34,17 +35,17 @@ def reasons(
 ) -> list[str]:
     """One sentence per pick, built from the evidence that the strategy asked for."""
     used = {name: evidence[name] for name in strategy.needs if name in evidence}
+    is_drawn = "rng" in strategy.needs and not used.keys() & {"embedding", "thumbnail"}
+    how = "drawn at random" if is_drawn else f"chosen by {strategy.name}"
     clauses = [
         *_score_clauses(picks, used, evidence["unlabelled"]),
-        _class_clause(picks, used, class_names),
+        _class_clause(picks, used, evidence["unlabelled"], how, class_names),
         _neighbour_clause(picks, used, items),
         _slice_clause(picks, strategy, items),
     ]
     present = [clause for clause in clauses if clause]
     if not present:
-        is_drawn = "rng" in strategy.needs and not used.keys() & {"embedding", "thumbnail"}
-        word = "drawn at random" if is_drawn else f"chosen by {strategy.name}"
-        present = [[word] * len(picks)]
+        present = [[how] * len(picks)]
     said = [", ".join(words) for words in zip(*present, strict=True)]
     new = _new_groups(picks, evidence, items)
     return [text + ending for text, ending in zip(said, new, strict=True)]
@@ -57,9 +58,14 @@ def _score_clauses(picks: Rows, used: Mapping[str, Any], unlabelled: Rows) -> li
         if name in used:
             size = _sizes(used[name][unlabelled])
             mine = _sizes(used[name][picks])
-            below = np.searchsorted(np.sort(size), mine) * 100 // max(len(size), 1)
-            clauses.append([f"{words} higher than {share} % of the pool" for share in below])
+            shares = _less(mine, size) * 100 // max(len(size), 1)
+            clauses.append([f"{words} higher than {share} % of the pool" for share in shares])
     return clauses
+
+
+def _less(mine: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """How many values of the pool are less than each of these."""
+    return np.searchsorted(np.sort(pool), mine)
 
 
 def _sizes(values: np.ndarray) -> np.ndarray:
@@ -68,24 +74,44 @@ def _sizes(values: np.ndarray) -> np.ndarray:
 
 
 def _class_clause(
-    picks: Rows, used: Mapping[str, Any], class_names: Sequence[str]
+    picks: Rows,
+    used: Mapping[str, Any],
+    unlabelled: Rows,
+    how: str,
+    class_names: Sequence[str],
 ) -> list[str] | None:
-    """The foreground class that drew the pick, by the strategy's own values per class."""
+    """The foreground classes that may have drawn the pick, by the strategy's values per class."""
     foreground = used.get("foreground")
     if foreground is None or len(foreground) == 0:
         return None
-    for name, words in (("class_entropy", "most in"), ("class_share", "mostly")):
-        if name in used:
-            best = foreground[used[name][picks][:, foreground].argmax(axis=1)]
-            return [f"{words} {class_names[c]}" for c in best]
-    if "true_classes" in used:
-        return [_contained(used["true_classes"][row], foreground, class_names) for row in picks]
-    return None
+    if "class_entropy" in used:
+        names = [class_names[c] for c in foreground]
+        values = used["class_entropy"][:, foreground]
+        return _highest(values[picks], values[unlabelled], names)
+    if "class_share" in used:
+        shown = used["class_share"][picks] > MIN_SHARE
+    elif "true_classes" in used:
+        shown = used["true_classes"][picks]
+    else:
+        return None
+    return [_contained(there, foreground, how, class_names) for there in shown]
 
 
-def _contained(there: np.ndarray, foreground: Rows, class_names: Sequence[str]) -> str:
+def _highest(mine: np.ndarray, pool: np.ndarray, names: Sequence[str]) -> list[str]:
+    """The class by which each pick ranks highest: large values of a common class say little."""
+    less = np.stack(
+        [_less(of_pick, of_pool) for of_pick, of_pool in zip(mine.T, pool.T, strict=True)]
+    )
+    shares = less.max(axis=0) * 100 // max(len(pool), 1)
+    return [
+        f"entropy of {names[best]} higher than {share} % of the pool"
+        for best, share in zip(less.argmax(axis=0), shares, strict=True)
+    ]
+
+
+def _contained(there: np.ndarray, foreground: Rows, how: str, class_names: Sequence[str]) -> str:
     names = [class_names[c] for c in foreground if there[c]]
-    return f"drawn at random, shows {', '.join(names)}" if names else "drawn at random"
+    return f"{how}, shows {', '.join(names)}" if names else how
 
 
 def _neighbour_clause(
