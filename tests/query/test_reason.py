@@ -4,6 +4,7 @@ from tests.query.evidence import make_evidence, make_items
 
 from fewmasks.query.reason import reasons
 from fewmasks.query.strategies import STRATEGIES
+from fewmasks.types import Item
 
 N = 40
 CLASSES = ("background", "left ventricle", "myocardium")
@@ -93,7 +94,23 @@ def test_a_coreset_pick_names_its_nearest_label():
 
 def test_strided_names_the_slice():
     assert say("strided", [3]) == ["evenly spread, slice 3"]
+    assert say("strided", [5]) == ["evenly spread, slice 0"]
     assert say("whole-volumes", [3]) == ["of a volume drawn at random, slice 3"]
+
+
+def test_a_picture_has_no_slice_to_name():
+    """Nor has a tile of one; the slices of a volume in the same pool have theirs."""
+    items = [
+        *(Item(f"p{n}", f"p{n}.png", ()) for n in range(3)),
+        *(Item(f"t{n}", "large.png", (), box=(8 * n, 0, 8 * n + 8, 8)) for n in range(3)),
+        *(Item(f"v{z}", "v.nii", (), z) for z in range(3)),
+    ]
+    evidence = make_evidence(9, np.array([0, 3]), 3)
+    picks = np.array([1, 4, 6, 7])
+    said = reasons(picks, evidence, STRATEGIES["strided"], items, CLASSES)
+    assert said == ["evenly spread"] * 2 + ["evenly spread, slice 0", "evenly spread, slice 1"]
+    said = reasons(picks[:2], evidence, STRATEGIES["whole-volumes"], items, CLASSES)
+    assert said == ["of a volume drawn at random"] * 2
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -134,7 +134,10 @@ def _slice_clause(picks: Rows, strategy: Strategy, items: Sequence[Item]) -> lis
     if "z" not in strategy.needs:
         return None
     where = "of a volume drawn at random" if "rng" in strategy.needs else "evenly spread"
-    return [f"{where}, slice {items[row].z}" for row in picks]
+    sliced = {item.source for item in items if item.z}  # pictures are volumes of slice 0 alone
+    return [
+        f"{where}, slice {items[row].z}" if items[row].source in sliced else where for row in picks
+    ]
 
 
 def _new_groups(picks: Rows, evidence: Mapping[str, Any], items: Sequence[Item]) -> list[str]:
