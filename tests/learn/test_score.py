@@ -1,5 +1,6 @@
 """Scores are those of whole volumes, or of all pictures together."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from fewmasks.learn.model import Model
 from fewmasks.learn.predict import predict
 from fewmasks.learn.score import score
 from fewmasks.learn.train import fit, prepare
-from fewmasks.metrics import confusion, dice, dice_from_confusion, hausdorff95
+from fewmasks.metrics import confusion, dice, dice_from_confusion, hausdorff95, score_volumes
 from fewmasks.project import Import, Project, create
-from fewmasks.types import Label
+from fewmasks.types import Label, Rows
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +113,103 @@ def test_slices_without_a_reference_are_unknown_in_their_volume(scans, monkeypat
         truth[z] = 255
         expected.append(dice(pred, truth, 2)[1])
     assert found.dice == pytest.approx(np.mean(expected))
+
+
+DRIFT_SPACING = (5.0, 1.0, 1.0)
+DRIFT = 12, 40, 36
+"""A volume whose box drifts from slice to slice, and cannot be seen in the last four."""
+
+
+@pytest.fixture(scope="module")
+def drifting(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("drifting")
+    mask = np.zeros(DRIFT, np.uint8)
+    for z in range(1, 12):
+        mask[z, 2 + 2 * z : 14 + 2 * z, 4 + z : 20 + z] = 1
+    shown = mask.copy()
+    shown[8:] = 0
+    shown[5, :, 12:18] = 0
+    for name in ("v", "o"):
+        write_volume(folder / f"{name}.nii.gz", (100 * shown).astype(np.int16), DRIFT_SPACING)
+    write_volume(folder / "m.nii.gz", mask, DRIFT_SPACING)
+    return folder
+
+
+def listing(folder: Path, zs: Sequence[int], region: int | None = None) -> Project:
+    """These slices of the drifting volume, as a table lists them."""
+    files = {"image": "v.nii.gz", "mask": "m.nii.gz"}
+    rows = [{"id": f"s{z}", **files, "z": z, "group": "g", "split": "test"} for z in zs]
+    other = {
+        "id": "other",
+        "image": "o.nii.gz",
+        "mask": "m.nii.gz",
+        "z": 0,
+        "group": "h",
+        "split": "train",
+    }
+    name = f"{'-'.join(map(str, zs))}-{region}"
+    table = write_table(folder / f"{name}.csv", [*rows, other])
+    return create(folder / name, Import(table=table, classes=CLASSES, region=region))
+
+
+def bright(project: Project) -> Model:
+    """A model that calls bright pixels organ."""
+    card = prepare(project.cache, project.pool.items, project.classes, quick(size=64))
+    return Model(card, Threshold(), (), torch.device("cpu"))
+
+
+def in_place(project: Project, model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction and reference in the whole volume, unknown where no item is."""
+    pred, truth = np.zeros(DRIFT, np.uint8), np.full(DRIFT, 255, np.uint8)
+    items = project.pool.at(rows)
+    for item, mask in zip(items, predict(model, project.cache, items), strict=True):
+        y0, x0, y1, x1 = item.box or (0, 0, *DRIFT[1:])
+        pred[item.z, y0:y1, x0:x1] = mask
+        truth[item.z, y0:y1, x0:x1] = project.reference(item)
+    return pred, truth
+
+
+def assert_scored_in_place(project: Project, rows: Rows) -> None:
+    model = bright(project)
+    found, (pred, truth) = score(model, project, rows), in_place(project, model, rows)
+    assert 0 < found.dice < 1
+    assert found.dice == dice(pred, truth, 2)[1]
+    assert found.hd95 == hausdorff95(pred, truth, 2, DRIFT_SPACING)[1]
+
+
+@pytest.mark.parametrize("zs", [range(12), range(1, 12), (3, 5, 11), (2, 4, 8), (4, 5, 6), (5,)])
+def test_slices_are_scored_in_their_places_in_the_volume(zs, drifting):
+    project = listing(drifting, zs)
+    assert_scored_in_place(project, project.test)
+
+
+def test_a_slice_far_from_all_others_is_far_away(drifting):
+    """The organ of slice 10 is found in slice 4 at the nearest, and slices are 5 mm apart."""
+    project = listing(drifting, (3, 4, 10))
+    assert score(bright(project), project, project.test).hd95 >= 30
+
+
+@pytest.mark.parametrize("region", [20, 16])
+def test_regions_of_slices_are_scored_in_their_places_too(region, drifting):
+    project = listing(drifting, (3, 5, 6, 9), region)
+    assert_scored_in_place(project, project.test)
+    assert_scored_in_place(project, project.test[1::2])
+
+
+def test_only_the_part_that_is_scored_is_in_memory(drifting, monkeypatch):
+    project = listing(drifting, (3, 4, 9), region=20)
+    items = project.pool.items
+    rows = [r for r in project.test if items[r].z < 9 and items[r].box == (0, 0, 20, 18)]
+    shapes = []
+
+    def seen(cases, *names):
+        kept = list(cases)
+        shapes.extend(truth.shape for _, _, truth, _ in kept)
+        return score_volumes(kept, *names)
+
+    monkeypatch.setattr("fewmasks.learn.score.score_volumes", seen)
+    score(bright(project), project, np.array(rows))
+    assert shapes == [(2 + 2, 20 + 1, 18 + 1)]  # and a margin inside the volume
 
 
 def test_pictures_are_scored_as_one_data_set(tmp_path):

@@ -49,8 +49,8 @@ def score(
 ) -> Scores:
     """Dice and HD95 of the predictions for these rows against their reference (or audit) masks.
 
-    Slices are stacked and scored per volume; pictures and regions as one data set. A slice
-    without a reference is unknown in its volume.
+    Slices, and regions of them, are scored per volume, in their places in it; pictures and their
+    regions as one data set. What has no reference, or is not among the rows, is unknown.
     """
     return examine(model, project, rows, report).scores
 
@@ -63,7 +63,7 @@ def examine(
 ) -> Tested:
     """The `score` of these rows, item by item, and how far it depends on the groups drawn."""
     items = project.pool.at(rows)
-    # Slices of one volume must come together and in order to be stacked as they stream by.
+    # Items of one volume must come together to be put into it as they stream by.
     order = sorted(range(len(items)), key=lambda n: (items[n].source, items[n].z, items[n].id))
     ordered = [items[n] for n in order]
     n_classes = len(project.classes)
@@ -128,7 +128,7 @@ def _cases(
 
 
 def _stacked(cases: Iterator[Predicted], project: Project) -> Iterator[Case]:
-    """Whole volumes from their slices, one in memory at a time."""
+    """Volumes from their slices or regions, one in memory at a time."""
     pile: list[Predicted] = []
     for case in cases:
         if pile and case.item.source != pile[0].item.source:
@@ -140,6 +140,22 @@ def _stacked(cases: Iterator[Predicted], project: Project) -> Iterator[Case]:
 
 
 def _volume(pile: list[Predicted], project: Project) -> Case:
+    """The part of a volume that holds these items, each in its place; the rest is unknown."""
     item = pile[0].item
-    pred, truth = np.stack([c.pred for c in pile]), np.stack([c.truth for c in pile])
+    corners = np.array([_corners(case) for case in pile])
+    # Unknown neighbours make no border of an object, the edge of the array does. So a slice that
+    # is missing between two makes none, and one voxel more keeps the edge of the part from it.
+    low = np.maximum(corners[:, 0].min(axis=0) - 1, 0)
+    high = np.minimum(corners[:, 1].max(axis=0) + 1, project.cache.shape(item.source)[:3])
+    truth = np.full(high - low, UNKNOWN, np.uint8)
+    pred = np.zeros_like(truth)
+    for case, (start, stop) in zip(pile, corners - low, strict=True):
+        place = tuple(slice(*ends) for ends in zip(start, stop, strict=True))
+        pred[place], truth[place] = case.pred, case.truth
     return item.source, pred, truth, project.spacing(item)
+
+
+def _corners(case: Predicted) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """First voxel of an item and the one after its last, as z, y, x in its volume."""
+    y0, x0, y1, x1 = case.item.box or (0, 0, *case.pred.shape)
+    return (case.item.z, y0, x0), (case.item.z + 1, y1, x1)
