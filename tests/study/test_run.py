@@ -529,6 +529,27 @@ def test_killed_at_any_moment_it_ends_in_the_same_curve(project, done, tmp_path)
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
+def test_only_what_a_run_left_itself_is_swept(project, done, tmp_path):
+    """A working folder as --out: what other programs, and other folders, hold there stays."""
+    out = shutil.copytree(done, tmp_path / "out")
+    unit = out / "rounds" / "seed-1" / "scratch-mask" / "entropy"
+    ours = [unit / ".02-scored.json.71-72.tmp", out / ".curve.csv.71-72.tmp"]
+    theirs = [
+        out / ".notes.tmp",
+        out / ".figure.png.71-72.tmp",
+        out / "paper" / ".draft.tex.71-72.tmp",
+        out / "rounds" / "mine" / ".curve.csv.71-72.tmp",
+        unit / ".swap.tmp",
+    ]
+    for path in (*ours, *theirs):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (unit / "02-scored.json").unlink()
+    simulate(project, plan_of(seeds=2), out)
+    assert [path for path in ours if path.exists()] == []
+    assert [path for path in theirs if not path.exists()] == []
+
+
 def test_the_records_of_a_unit_are_its_rounds(done, project):
     unit = Unit(project.folder, done, plan_of(seeds=2), "entropy", 1)
     assert unit.is_finished

@@ -34,3 +34,9 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic(path) as file:
         file.write(text.encode())
+
+
+def remove_half_written(folder: Path, name: str = "*") -> None:
+    """Remove what writers of a file of this name left in a folder when they were killed."""
+    for left in folder.glob(f".{name}.[0-9]*-[0-9]*.tmp"):
+        left.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from jaxtyping import Shaped, UInt8
 from fewmasks.config import METHODS, SCRATCH, STARTS, parse_config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
-from fewmasks.io.atomic import write_text
+from fewmasks.io.atomic import remove_half_written, write_text
 from fewmasks.io.lock import held
 from fewmasks.io.weights import weights_digest
 from fewmasks.project import Project
@@ -73,8 +73,7 @@ def simulate(
             results = execute(run_unit, left, workers or cores(), plan.threads, report)
             for done, _ in enumerate(results, start=total - todo + 1):
                 report("simulate", done, total)
-            for half_written in out.rglob(".*.tmp"):  # by workers that were killed
-                half_written.unlink(missing_ok=True)
+            _sweep(out, [*first, *chains])
         curve, picks = _tables(project, chains)
         if todo or not all((out / name).exists() for name in RESULTS):
             seconds = time.monotonic() - began
@@ -174,6 +173,14 @@ def _check_references(project: Project, kind: Annotation) -> None:
                     f"{item.id}: neither a reference scribble nor a mask to draw one in, so the "
                     f"simulated annotator cannot answer for it; create the project with --scribbles"
                 )
+
+
+def _sweep(out: Path, units: Sequence[Unit]) -> None:
+    """Remove what killed workers left, by the names of our own files: `out` may hold others'."""
+    for unit in units:
+        remove_half_written(unit.file(0, "asked.json").parent)
+    for name in ("run.json", *RESULTS):
+        remove_half_written(out, name)
 
 
 def _alone(out: Path) -> AbstractContextManager[None]:
