@@ -108,6 +108,23 @@ def test_an_arm_may_be_added_and_a_changed_one_is_refused(done):
 
 
 @pytest.mark.parametrize(
+    ("old", "new"), [("seeds = 2", "seeds = 9"), ("iterations=4", "iterations=3")]
+)
+def test_a_refused_study_leaves_all_as_it_is(done, old, new):
+    """Also where the arm that differs is the second one, and one was added before it."""
+    before, page = (done / "out" / "study.toml").read_bytes(), done / "out" / "report.html"
+    added = "[[arm]]\nname = 'new'\n\n[[arm]]\nname = \"long\""
+    edited = STUDY.replace(old, new).replace('[[arm]]\nname = "long"', added)
+    (done / "study.toml").write_text(edited)
+    with pytest.raises(ProjectError, match="holds a run with another"):
+        run(done / "study.toml", done / "out")
+    assert (done / "out" / "study.toml").read_bytes() == before
+    assert not (done / "out" / "runs" / "pictures" / "new").exists()
+    report_study(done / "out")
+    assert "0 to 1, paired" in Page(page).text
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         (

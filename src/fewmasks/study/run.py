@@ -204,19 +204,29 @@ def fingerprint(project: Project) -> str:
     return hashlib.blake2b("\n".join(words).encode() + sides.tobytes(), digest_size=8).hexdigest()
 
 
+def refuse_other_run(project: Project, plan: Plan, out: Path) -> dict[str, Any] | None:
+    """The record of the run that `out` holds, if any; refused where it is not of this plan."""
+    path = out / "run.json"
+    if not path.exists():
+        return None
+    stored = read_record(path)
+    if not {"asked", "config", "threads"} <= stored.keys():
+        raise ProjectError(f"{path}: no record of a simulation; choose another --out")
+    _refuse_other(out, stored["asked"], _described(project, plan))
+    _refuse_other_weights(project, stored)
+    return stored
+
+
 def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
     """The plan as first run here: precision and threads are settled once and kept on resuming."""
-    path, asked = out / "run.json", _described(project, plan)
-    if path.exists():
-        stored = read_record(path)
-        if not {"asked", "config", "threads"} <= stored.keys():
-            raise ProjectError(f"{path}: no record of a simulation; choose another --out")
-        _refuse_other(out, stored["asked"], asked)
-        _refuse_other_weights(project, stored)
+    path = out / "run.json"
+    stored = refuse_other_run(project, plan, out)
+    if stored is not None:
         config = parse_config(stored["config"], where=str(path))
         query = config.query.model_copy(update={"map": plan.config.query.map})
         config = config.model_copy(update={"query": query})
         return replace(plan, config=config, threads=stored["threads"])
+    asked = _described(project, plan)
     plan = _settled(plan, project)
     record = {
         "asked": asked,
