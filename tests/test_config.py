@@ -2,7 +2,7 @@
 
 import pytest
 
-from fewmasks.config import Config, parse_config, read_config
+from fewmasks.config import Config, parse_config, read_config, setting_text
 from fewmasks.errors import ConfigError
 
 
@@ -43,6 +43,17 @@ def test_settings_are_frozen():
 def test_a_setting_on_the_command_line(setting, section, key, value):
     config = Config().with_settings(["query.group_cap=9", setting])
     assert getattr(getattr(config, section), key) == value
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["learn.size=64", "learn.device=cuda:1", "query.group_cap=none", 'learn.flips="none"',
+     "pretrain.spare_mates=false", "pretrain.relations={volume=0.5, patient=0.0}",
+     "pretrain.relations={}"],
+)  # fmt: skip
+def test_a_value_is_said_as_it_is_given(setting):
+    name, _, value = setting.partition("=")
+    assert setting_text(Config().with_settings([setting]).flat()[name]) == value
 
 
 def test_later_settings_win_and_others_stay():

@@ -201,6 +201,14 @@ class Config(Section):
     cost: CostConfig = CostConfig()
     stop: StopConfig = StopConfig()
 
+    def flat(self) -> dict[str, Any]:
+        """Every setting under its dotted name."""
+        return {
+            f"{section}.{key}": value
+            for section, of in self.model_dump().items()
+            for key, value in of.items()
+        }
+
     def with_settings(self, settings: list[str], where: str = "--set") -> "Config":
         """This configuration with `section.key=value` settings applied, which stand at `where`."""
         tree = self.model_dump()
@@ -222,6 +230,17 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def setting_text(value: Any) -> str:
+    """A value as `--set` takes it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={setting_text(of)}" for key, of in value.items()) + "}"
+    return '"none"' if value == "none" else str(value)
 
 
 def parse_config(tree: dict[str, Any], where: str) -> Config:

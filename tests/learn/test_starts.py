@@ -82,6 +82,14 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path, monkeypatch):
         load_start(network(), path)
 
 
+def test_a_file_of_an_older_version_says_nothing_of_settings(tmp_path):
+    path = tmp_path / "start.safetensors"
+    about = {"format": 1, "network": "unet", "channels": 1, "part": "encoder"}
+    about |= {"method": "byol", "iterations": 100, "seed": 7}
+    save_file({"x": torch.zeros(1)}, path, {"fewmasks": json.dumps(about)})
+    assert read_origin(path) == origin()
+
+
 def test_a_file_that_is_no_safetensors(tmp_path):
     path = tmp_path / "start.safetensors"
     path.write_bytes(b"nothing")

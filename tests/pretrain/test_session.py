@@ -13,7 +13,8 @@ from fewmasks.learn.session import train
 from fewmasks.learn.starts import read_origin, start_path
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors, segmenter
 from fewmasks.pretrain import course
-from fewmasks.pretrain.session import planned_iterations, preset_for, pretrain, views_of
+from fewmasks.pretrain.recipe import SETTINGS_OF, preset_for, recipe
+from fewmasks.pretrain.session import planned_iterations, pretrain, views_of
 from fewmasks.pretrain.views import make_views
 from fewmasks.project import Import, create
 
@@ -109,6 +110,30 @@ def test_epochs_are_counted_in_items():
     assert planned_iterations(config.model_copy(update={"accumulate": 2}), 80) == 15
     assert planned_iterations(config, 5) == 3
     assert planned_iterations(PretrainConfig(iterations=7), 80) == 7
+
+
+@pytest.mark.slow
+def test_a_start_says_with_which_settings_it_was_made(tmp_path):
+    project = made.pictures(tmp_path)
+    project.config = Config().with_settings([*SETTINGS, "pretrain.method=group"])
+    origin = read_origin(pretrain(project, "byol").path)
+    assert origin is not None
+    assert origin.settings == recipe("byol", project.config, 1)
+    assert origin.settings["learn.size"] == 32
+    assert origin.settings["pretrain.strength"] == 1.0
+
+
+def test_every_setting_of_pretraining_matters_to_a_method_or_chooses_it():
+    known = Config().flat()
+    named = {name for names in SETTINGS_OF.values() for name in names}
+    assert named <= known.keys()
+    of_pretraining = {name for name in known if name.startswith("pretrain.")}
+    assert of_pretraining - named == {"pretrain.method"}
+
+
+def test_epochs_take_the_place_of_iterations():
+    config = Config().with_settings(["pretrain.epochs=3"])
+    assert recipe("dense", config, 1)["pretrain.iterations"] is None
 
 
 @pytest.mark.parametrize(("channels", "preset"), [(1, "grey"), (3, "colour"), (4, "grey")])

@@ -17,7 +17,7 @@ from fewmasks.io.atomic import atomic
 from fewmasks.nn.encoders import load_encoder, read_weights
 from fewmasks.nn.segmenter import body_tensors, encoder_tensors
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HUB = "https://download.pytorch.org/models/"
 HUB_FILES = {
     "resnet18": "resnet18-f37072fd.pth",
@@ -40,6 +40,8 @@ class Origin:
     method: str
     iterations: int
     seed: int
+    settings: Mapping[str, Any] | None = None
+    """Those that the weights depend on, by their dotted names; older files do not say."""
 
 
 def start_path(folder: Path, method: str) -> Path:

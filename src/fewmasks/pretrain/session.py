@@ -20,14 +20,12 @@ from fewmasks.pretrain.cluster import Cluster, planned_clusters
 from fewmasks.pretrain.course import Course, Draw, Objective, run
 from fewmasks.pretrain.dense import Dense
 from fewmasks.pretrain.group_contrast import GroupContrast, grouped, relations_in
-from fewmasks.pretrain.views import Preset, Views, make_views
+from fewmasks.pretrain.recipe import preset_for, recipe, strength_of
+from fewmasks.pretrain.views import Views, make_views
 from fewmasks.project import Project
 from fewmasks.types import Item
 
 Report = Callable[[str, int, int], None]
-GROUP_STRENGTH = 0.25
-"""Of the views of group contrast, whose group mates are views that nature drew
-(docs/decisions/0018)."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,8 @@ def pretrain(
     objective, draws = objective_of(method, material)
     iterations = planned_iterations(settings.pretrain, len(items))
     part: Part = "body" if method == "dense" else "encoder"
-    origin = Origin(card.config.network, card.channels, part, method, iterations, seed)
+    made_with = recipe(method, settings, card.channels)
+    origin = Origin(card.config.network, card.channels, part, method, iterations, seed, made_with)
     out = out or start_path(project.folder, method)
     course = Course(settings.pretrain, origin, out, card)
     frames = Frames(project.cache, items, card.frame, card.config.size, card.intensity)
@@ -134,12 +133,4 @@ def planned_iterations(config: PretrainConfig, n_items: int) -> int:
 
 def views_of(method: Method, config: PretrainConfig, channels: int) -> Views:
     """What may change between two looks of a method at an item of so many channels."""
-    strength = config.strength or (GROUP_STRENGTH if method == "group" else 1.0)
-    return make_views(preset_for(config, channels), channels, strength)
-
-
-def preset_for(config: PretrainConfig, channels: int) -> Preset:
-    """The views of a pool: as set, else by the channels."""
-    if config.views != "auto":
-        return config.views
-    return "colour" if channels == 3 else "grey"
+    return make_views(preset_for(config, channels), channels, strength_of(method, config))

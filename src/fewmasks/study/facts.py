@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fewmasks.config import beyond_labels
+from fewmasks.config import Config, beyond_labels, setting_text
 from fewmasks.project import Project
 from fewmasks.study.plan import Plan
 
@@ -29,6 +29,7 @@ def facts(
         "annotation": ", ".join(plan.annotations),
         "seeds": f"0 to {plan.seeds - 1}, paired: one start set and recipe per seed",
         "network": f"{learn.network}, longest side {learn.size} px, from {', '.join(plan.starts)}",
+        "starts": _starts(project, record) or "none that was pre-trained",
         "iterations": _iterations(plan),
         "guesses beside labels": ", ".join(f"{k}={v}" for k, v in beyond_labels(learn).items())
         or "none",
@@ -48,6 +49,26 @@ def _convention(project: Project) -> str:
     if any(project.is_volume(item) for item in project.pool.at(project.test)):
         return "Dice per test volume; a class in neither mask is skipped; mean over volumes"
     return "Dice of all test pixels counted together; HD95 is a mean over pictures"
+
+
+def _starts(project: Project, record: Mapping[str, Any]) -> dict[str, str]:
+    """How each start was made: steps, and what is not the default of its method."""
+    from fewmasks.pretrain.recipe import recipe
+
+    said = {}
+    for name, made in record.get("made_with", {}).items():
+        words = [f"{made['method']}, {made['iterations']} steps"]
+        if made["settings"] is None:
+            words.append("other settings unknown")
+        else:
+            usual = recipe(made["method"], Config(), project.channels)
+            words += [
+                f"{key}={setting_text(value)}"
+                for key, value in made["settings"].items()
+                if key != "pretrain.iterations" and value != usual.get(key)
+            ]
+        said[name] = ", ".join(words)
+    return said
 
 
 def _iterations(plan: Plan) -> str:

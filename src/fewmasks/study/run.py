@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped, UInt8
 
-from fewmasks.config import METHODS, SCRATCH, STARTS, parse_config
+from fewmasks.config import METHODS, STARTS, parse_config
 from fewmasks.errors import ConfigError, ProjectError
 from fewmasks.executors.local import Report, map_units
 from fewmasks.io.atomic import remove_half_written, write_text
@@ -27,6 +27,7 @@ from fewmasks.query.strategies import load_strategies
 from fewmasks.study.facts import facts
 from fewmasks.study.plan import SHARED, Annotation, Plan, Unit, read_record, read_records
 from fewmasks.study.plane import refuse_missing_tsne
+from fewmasks.study.starts import made_with, named_starts, refuse_other_starts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,7 @@ def simulate(
     check(project, plan)
     if not (out / "run.json").exists():
         _check_evidence(plan)
+        refuse_other_starts(project, plan)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
         plan = _agree(project, plan, out, report)
@@ -233,6 +235,7 @@ def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
         "config": plan.config.model_dump(),
         "threads": plan.threads,
         "weights": _start_weights(project, plan, report),
+        "made_with": made_with(project, plan),
         "project": str(project.folder),
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
@@ -245,9 +248,7 @@ def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
 def _start_weights(project: Project, plan: Plan, report: Report) -> dict[str, str]:
     """A hash of the weights of each start and embedding; what is missing is pre-trained now."""
     found = {}
-    for name in dict.fromkeys((*plan.starts, plan.config.query.embedding)):
-        if name in (SCRATCH, "model", "thumbnail"):
-            continue
+    for name in named_starts(plan):
         from fewmasks.learn.embed import embedding_start
         from fewmasks.learn.starts import start_path
         from fewmasks.pretrain.session import pretrain

@@ -15,6 +15,7 @@ from fewmasks.project import Import, Project, create, open_project
 from fewmasks.study.file import ArmSection, Study, TaskSection, import_of, read_study
 from fewmasks.study.plan import Plan, read_record
 from fewmasks.study.run import check, refuse_other_run, simulate
+from fewmasks.study.starts import refuse_other_starts, refuse_two_recipes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,10 +52,16 @@ def run_study(
     projects = {task.name: _project(task, path, out, report) for task in study.task}
     pairs = list(product(study.task, study.arm))
     plans = [_plan(study, task, arm, projects[task.name]) for task, arm in pairs]
+    runs = []
     for (task, arm), plan in zip(pairs, plans, strict=True):
-        check(projects[task.name], plan)
+        project = projects[task.name]
+        check(project, plan)
         # Before the file is copied: a record of what no run is of would make the report lie.
-        refuse_other_run(projects[task.name], plan, folder_of(out, task, arm))
+        stored = refuse_other_run(project, plan, folder_of(out, task, arm))
+        if stored is None:
+            refuse_other_starts(project, plan)
+        runs.append((f"task {task.name!r}, arm {arm.name!r}", project, plan, stored is not None))
+    refuse_two_recipes(runs)
     write_text(out / FILE, path.read_text(encoding="utf-8"))
     for number, ((task, arm), plan) in enumerate(zip(pairs, plans, strict=True), start=1):
         say(f"{number} of {len(pairs)}: {task.name}, {arm.name}")
