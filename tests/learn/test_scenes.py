@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from fewmasks.cli.main import app
 from fewmasks.errors import ConfigError, FewmasksError, FormatError, GeometryError, ProjectError
 from fewmasks.interop.labels import label_from_reference
-from fewmasks.learn import scenes, session
+from fewmasks.learn import data, scenes, session
 from fewmasks.learn.model import load_model, save_model
 from fewmasks.learn.predict import predict
 from fewmasks.metrics import dice, iou
@@ -126,6 +126,70 @@ def test_regions_are_stitched_without_a_seam(tmp_path):
         np.testing.assert_array_equal(read_picture(path), stitched)
     with pytest.raises(ConfigError, match=r"--overlap: 1, and it must be from 0 to 0\.9"):
         predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=1.0)
+
+
+def trained_on_regions(folder, shapes, region, size):
+    """A project of regions of pictures of these shapes, with a model."""
+    rng = np.random.default_rng(0)
+    for number, shape in enumerate(shapes):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        write_picture(folder / "images" / f"{number}.png", pixels)
+        write_picture(folder / "masks" / f"{number}.png", (pixels > 128).astype(np.uint8))
+    given = Import(
+        images=(folder / "images",), masks=folder / "masks", classes=made.CLASSES,
+        region=region, test_fraction=0.5,
+    )  # fmt: skip
+    project = made.fast(create(folder / "project", given), f"learn.size={size}")
+    label_from_reference(project)
+    session.train(project)
+    return project
+
+
+SIZES = [(50, 50), (70, 70), (128, 128), (33, 70), (40, 40), (12, 20)]
+
+
+@pytest.mark.parametrize("size", [128, 16])
+@pytest.mark.parametrize("shape", [(60, 60), (25, 100)])
+def test_pictures_of_any_size_are_seen_in_windows_of_the_training_size(
+    shape, size, tmp_path, monkeypatch
+):
+    """Regions are 30 x 30 or 25 x 50; what is cut off a window does not change its scale."""
+    project = trained_on_regions(tmp_path, [shape] * 2, 50, size)
+    y0, x0, y1, x1 = project.pool.items[0].box
+    scale = min(1.0, size / max(y1 - y0, x1 - x0))
+    seen = []
+    to_frame = data.to_frame
+
+    def watched(pixels, frame, longest):
+        seen.append((pixels.shape[1:], data.scaled_shape(pixels.shape[1:], longest)))
+        return to_frame(pixels, frame, longest)
+
+    monkeypatch.setattr(data, "to_frame", watched)
+    for height, width in [*SIZES, shape]:
+        image = tmp_path / "new" / f"{height}x{width}.png"
+        write_picture(image, np.zeros((height, width), np.uint8))
+        write_picture(tmp_path / "truth" / image.name, np.ones((height, width), np.uint8))
+        seen.clear()
+        (written,) = predicted(project, image, out=tmp_path / "out")
+        assert read_picture(written).shape == (height, width)
+        assert {window for window, _ in seen} == {(min(y1 - y0, height), min(x1 - x0, width))}
+        for window, scaled in seen:
+            np.testing.assert_allclose(scaled, np.multiply(window, scale), atol=1)
+    (found,) = scenes.compare(project, tmp_path / "new", tmp_path / "truth")
+    assert found.rank == 1
+
+
+def test_pictures_like_those_of_the_project_are_seen_as_its_own_items_are(tmp_path):
+    """Of the small picture there is one item, of the large one four that are smaller than it."""
+    project = trained_on_regions(tmp_path, [(60, 60), (50, 50), (60, 60), (50, 50)], 50, 16)
+    expected = in_memory(project)
+    for path in predicted(project, tmp_path / "images", out=tmp_path / "out", overlap=0.0):
+        stitched = np.full(read_picture(path).shape, 9, np.uint8)
+        for item in project.pool.items:
+            if item.source.endswith(path.name):
+                y0, x0, y1, x1 = item.box or (0, 0, *stitched.shape)
+                stitched[y0:y1, x0:x1] = expected[item.id]
+        np.testing.assert_array_equal(read_picture(path), stitched)
 
 
 @pytest.fixture(scope="module")

@@ -80,8 +80,8 @@ def mosaic(
 
     Each band comes with the number of its picture and its first row. Windows of this height and
     width overlap by at least the share `overlap`, and the last ones lie flush with the border;
-    where several look at a pixel, it has the mean of their probabilities. Of a picture only one
-    row of windows is in memory.
+    where several look at a pixel, it has the mean of their probabilities. A window that is larger
+    than the picture is cut, and keeps its scale. Of a picture only one row of windows is in memory.
     """
     if not pictures:
         return
@@ -94,7 +94,7 @@ def mosaic(
         for y in tops
         for x in lefts
     ]
-    found = probabilities(model, images, items)
+    found = probabilities(_at_scale(model, max(window), max(high, wide)), images, items)
     sums = np.zeros((len(model.card.classes), high, width), np.float32)
     looks = np.zeros((high, width), np.float32)
     for number in range(len(pictures)):
@@ -107,6 +107,15 @@ def mosaic(
             for unfinished in (sums, looks):
                 unfinished[..., : high - done, :] = unfinished[..., done:, :].copy()
                 unfinished[..., high - done :, :] = 0
+
+
+def _at_scale(model: Model, longest: int, cut: int) -> Model:
+    """The model with a size at which windows cut to this longest side shrink as whole ones do."""
+    config = model.card.config
+    if cut == longest or longest <= config.size:
+        return model
+    config = config.model_copy(update={"size": max(1, config.size * cut // longest)})
+    return replace(model, card=replace(model.card, config=config))
 
 
 def starts(length: int, window: int, overlap: float) -> list[int]:

@@ -27,6 +27,8 @@ OVERLAP = 0.25
 MOST_OVERLAP = 0.9
 Band = tuple[int, int, Float[np.ndarray, "c rows x"]]
 """Slice, first row and class probabilities of a part of an image."""
+Shapes = frozenset[tuple[int, int]]
+"""Height and width of every kind of item of a project."""
 
 
 def predict_files(
@@ -51,9 +53,10 @@ def predict_files(
     targets = [out / f"{entry.id}{open_source(entry.image, axis).mask_suffix}" for entry in entries]
     _refuse_overwriting([entry.image for entry in entries], targets)
     used = newest_model(project) if model is None else _model_of(project, Path(model))
+    shapes = _shapes(project)
     for done, (entry, target) in enumerate(zip(entries, targets, strict=True), start=1):
         target.parent.mkdir(parents=True, exist_ok=True)
-        _predict_file(project, used, entry.image, target, with_probabilities, overlap)
+        _predict_file(project, used, entry.image, target, with_probabilities, overlap, shapes)
         report("predicting", done, len(entries))
     return targets
 
@@ -95,12 +98,12 @@ def compare(
         )
     entries = [entry for entry in scan_folders([images], masks).entries if entry.mask is not None]
     loaded = [_model_of(project, path) for path in paths]
-    n_classes = len(project.classes)
+    n_classes, shapes = len(project.classes), _shapes(project)
     counts = np.zeros((len(loaded), n_classes, n_classes), np.int64)
     for done, entry in enumerate(entries, start=1):
         assert entry.mask is not None
         truth = _truth(project, entry.mask, entry.image)
-        with _decoded(project, entry.image) as scene:
+        with _decoded(project, entry.image, shapes) as scene:
             for number, model in enumerate(loaded):
                 for z, top, probs in scene.bands(model, overlap):
                     known = truth[z, top : top + probs.shape[1]]
@@ -198,19 +201,31 @@ class _Scene:
 
 
 @contextmanager
-def _decoded(project: Project, path: Path) -> Iterator[_Scene]:
+def _decoded(project: Project, path: Path, shapes: Shapes) -> Iterator[_Scene]:
     axis, region = project.facts["slice_axis"], project.facts["region"]
     depth, height, width, _ = open_source(path, axis).shape
-    window = height, width
-    if region is not None:  # as large as the regions that the picture would be cut into
-        cut = boxes(height, width, region)
-        window = max(y1 - y0 for y0, _, y1, _ in cut), max(x1 - x0 for _, x0, _, x1 in cut)
+    window = (height, width) if region is None else _window(height, width, region, shapes)
     # Decoded pixels are many times the file; they are of no use afterwards.
     with TemporaryDirectory(prefix="predict-", dir=project.folder / "cache") as folder:
         cache = PixelCache(Path(folder), project.channels)
         cache.add(path, axis)
         slices = [Item(f"{path.name}:{z}", str(path), (path.name,), z) for z in range(depth)]
         yield _Scene(cache, slices, (depth, height, width), window)
+
+
+def _window(height: int, width: int, region: int, shapes: Shapes) -> tuple[int, int]:
+    """What holds each region that a picture would be cut into, or each that the models know.
+
+    How a picture is cut depends on its size. Regions of other shapes than the project has may not
+    fit into a model's frame, or have another scale in it than those that it learnt from.
+    """
+    cut = {(y1 - y0, x1 - x0) for y0, x0, y1, x1 in boxes(height, width, region)}
+    known = cut if cut <= shapes else shapes
+    return max(high for high, _ in known), max(wide for _, wide in known)
+
+
+def _shapes(project: Project) -> Shapes:
+    return frozenset(project.shape(item) for item in project.pool.items)
 
 
 def _predict_file(
@@ -220,8 +235,9 @@ def _predict_file(
     target: Path,
     with_probabilities: bool,
     overlap: float,
+    shapes: Shapes,
 ) -> None:
-    with _decoded(project, path) as scene:
+    with _decoded(project, path, shapes) as scene:
         mask = np.zeros(scene.shape, np.uint8)
         shape = (len(model.card.classes), *mask.shape)
         kept = np.zeros(shape, np.float16) if with_probabilities else None
