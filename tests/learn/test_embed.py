@@ -25,8 +25,8 @@ FILES = "cache/embeddings/*.npy"
 
 @pytest.fixture
 def known(tmp_path):
-    """A card, a pixel cache and six items of two shapes."""
-    images, items, _ = pool(tmp_path, shapes=((32, 32), (24, 32)))
+    """A card, a pixel cache and six items of two shapes, one of them off the middle by a pixel."""
+    images, items, _ = pool(tmp_path, shapes=((32, 32), (21, 32)))
     return prepare(images, items, CLASSES, quick()), images, items
 
 
@@ -37,12 +37,17 @@ def start_file(tmp_path, card, seed=1, name="one"):
 
 
 def one_by_one(card, images, items, seed):
-    """The encoder, an item at a time, with no shortcut."""
-    encoder = Encoder(build(card, seed)).eval()
+    """The encoder, an item at a time, each cell by what it shows of the picture."""
+    parts = Encoder(build(card, seed)).eval().parts
     frames = Frames(images, items, card.frame, card.config.size, card.intensity)
-    with torch.inference_mode():
-        points = torch.cat([encoder(frames.batch([n])) for n in range(len(items))]).numpy()
-    return points / np.linalg.norm(points, axis=1, keepdims=True)
+    points = []
+    for n in range(len(items)):
+        with torch.inference_mode():
+            maps = parts(frames.batch([n]))[0].numpy()
+        y, x = (side // 16 for side in card.frame)
+        share = frames.valid([n])[0].numpy().reshape(y, 16, x, 16).mean(axis=(1, 3))
+        points.append((maps * share).sum(axis=(1, 2)) / share.sum())
+    return np.stack(points) / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 def test_rows_have_the_embedding_of_the_encoder_and_others_none(known, tmp_path):
@@ -62,6 +67,44 @@ def test_any_rows_can_be_asked_for(rows, known, monkeypatch):
     found = embed(card, None, images, items, np.array(rows, dtype=np.int64))
     assert np.flatnonzero(np.isfinite(found).all(axis=1)).tolist() == rows
     assert found.shape == (6, 256)
+
+
+def settled(network, pixels):
+    """With the statistics of these pixels: as it is built, all items are one point to it."""
+    for norm in (m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.reset_running_stats()
+        norm.momentum = None
+    with torch.inference_mode():
+        network.train()(pixels)
+    return network.eval()
+
+
+def test_padding_is_no_part_of_the_embedding(tmp_path):
+    """A small picture in its own frame, in a large one beside large pictures, and as it was."""
+    images, items, _ = pool(tmp_path, n=6, shapes=((96, 96), (192, 192)))
+    card = prepare(images, items, CLASSES, quick(size=192))
+    frames = Frames(images, items, card.frame, card.config.size, card.intensity)
+    pixels = frames.batch(range(6))
+    network = settled(build(card, seed=2), pixels)
+    found = encode(card, encoder_of(card, network), images, items)
+    tight = replace(card, frame=(96, 96))
+    alone = encode(tight, encoder_of(tight, network), images, items[::2])
+    with torch.inference_mode():
+        plain = functional.normalize(Encoder(network)(pixels)).numpy()
+    before, after = (np.linalg.norm(each[::2] - alone, axis=1) for each in (plain, found))
+    assert after.mean() < 0.5 * before.mean()
+    assert found[1::2] == pytest.approx(plain[1::2], abs=1e-6)
+
+
+def test_items_that_fill_the_frame_have_the_plain_mean_to_the_last_bit(tmp_path):
+    images, items, _ = pool(tmp_path, n=4)
+    card = prepare(images, items, CLASSES, quick())
+    network = build(card, seed=1)
+    frames = Frames(images, items, card.frame, card.config.size, card.intensity)
+    pixels = frames.batch(range(4)).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        plain = functional.normalize(Encoder(network.eval())(pixels)).numpy()
+    assert np.array_equal(encode(card, encoder_of(card, network), images, items), plain)
 
 
 def test_without_a_start_it_is_the_thumbnail(known):

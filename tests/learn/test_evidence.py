@@ -12,6 +12,7 @@ from fewmasks.errors import ConfigError
 from fewmasks.io.cache import PixelCache
 from fewmasks.learn import deal, vaal
 from fewmasks.learn.core_gcn import graph_embedding
+from fewmasks.learn.data import Frames
 from fewmasks.learn.evidence import (
     GRADIENTS,
     LEARNT,
@@ -172,6 +173,17 @@ def test_the_report_ends_with_all_rows(model, pool):
     assert sorted(heard) == heard
 
 
+def picture_means(maps: torch.Tensor, frames: Frames) -> np.ndarray:
+    """Item by item, each cell by the share of the picture in the pixels that it stands for."""
+    means = []
+    for n, each in enumerate(maps.double().numpy()):
+        valid = frames.valid([n])[0].numpy()
+        step = len(valid) // each.shape[1]
+        share = valid.reshape(each.shape[1], step, each.shape[2], step).mean(axis=(1, 3))
+        means.append((each * share).sum(axis=(1, 2)) / share.sum())
+    return np.stack(means)
+
+
 def test_the_embedding_is_of_the_network(model, pool):
     """The members change the scores, never the embedding."""
     cache, items, _ = pool
@@ -180,7 +192,7 @@ def test_the_embedding_is_of_the_network(model, pool):
     handle = model.network.down_4.register_forward_hook(lambda m, x, y: seen.append(y))
     forward(model, model.network, frames.batch(range(N)))
     handle.remove()
-    expected = seen[0].mean(dim=(2, 3)).numpy()
+    expected = picture_means(seen[0], frames)
     np.testing.assert_allclose(everything(model, pool)["embedding"], expected, atol=1e-5)
 
 
@@ -304,8 +316,28 @@ def test_the_embedding_is_the_mean_of_the_layer_that_is_asked_for(layer, width, 
     handle.remove()
     found = gather(looking_at(plain, layer), cache, items, np.arange(3), ["embedding"])["embedding"]
     assert found.shape == (N, width)
-    expected = seen[0].float().mean(dim=(2, 3)).detach().numpy()
-    np.testing.assert_allclose(found[:3], expected, atol=1e-5)
+    np.testing.assert_allclose(found[:3], picture_means(seen[0].detach(), frames), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["upcat_1", "last"])
+def test_a_larger_frame_around_a_picture_changes_little(layer, plain, pool):
+    """Less than a fifth of what it would change if the padding had a share in the mean."""
+    cache, items, _ = pool
+    full = [items[row] for row in range(0, N, 3)]  # 32 pixels square, as the frame is
+
+    def mean_in(side: int) -> np.ndarray:
+        card = replace(plain.card, frame=(side, side))
+        model = looking_at(replace(plain, card=card), layer)
+        return gather(model, cache, full, np.arange(len(full)), ["embedding"])["embedding"]
+
+    alone, padded = mean_in(32), mean_in(96)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "fewmasks.learn.evidence.picture_mean", lambda maps, _valid: maps.mean(dim=(2, 3))
+        )
+        before = mean_in(96)
+    moved, would_move = (np.linalg.norm(each - alone, axis=1) for each in (padded, before))
+    assert (moved < 0.2 * would_move).all()
 
 
 def test_a_layer_that_is_not_there_is_named(plain, pool):

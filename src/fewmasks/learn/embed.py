@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -34,6 +34,7 @@ from fewmasks.learn.model import Card, build, resolve_device
 from fewmasks.learn.predict import BATCH
 from fewmasks.learn.starts import find_start, load_start
 from fewmasks.nn.heads import Encoder
+from fewmasks.nn.pooling import picture_mean
 from fewmasks.types import Item, Rows
 
 MODEL = "model"
@@ -41,7 +42,7 @@ MODEL = "model"
 THUMBNAIL = "thumbnail"
 """The picture itself, 16 x 16 pixels of each channel."""
 EMBEDDINGS = (MODEL, THUMBNAIL, *METHODS, IMAGENET)
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MOST_KEPT = 8
 """Embeddings in a cache folder; of more, those used longest ago go."""
 GAP = 4096
@@ -127,12 +128,17 @@ def encoder_of(card: Card, network: nn.Module) -> Look:
     """The pooled encoder of a network, scaled to unit length, run as its card says."""
     parts = Encoder(network).parts
 
-    def pooled(pixels: Float[Tensor, "b c y x"]) -> Float[Tensor, "b d"]:
-        maps = parts(pixels)
-        # The mean in single precision: rounded to bf16 it would lose what tells items apart.
-        return (maps[-1] if isinstance(maps, list) else maps).float().mean(dim=(2, 3))
+    def read(images: PixelCache, items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+        frames, positions = _frames(card, images, items), range(len(items))
+        return frames.batch(positions), frames.valid(positions)
 
-    return _look(card, parts, lambda images, items: _frames(card, images, items), pooled)
+    def pooled(
+        pixels: Float[Tensor, "b c y x"], valid: Bool[Tensor, "b y x"]
+    ) -> Float[Tensor, "b d"]:
+        maps = parts(pixels)
+        return picture_mean(maps[-1] if isinstance(maps, list) else maps, valid)
+
+    return _look(card, parts, read, pooled)
 
 
 def _checkpoint(card: Card, network: nn.Module) -> Look:
@@ -140,7 +146,7 @@ def _checkpoint(card: Card, network: nn.Module) -> Look:
     return _look(
         card,
         network,
-        lambda images, items: pictures(images, items, card.intensity, side),
+        lambda images, items: (pictures(images, items, card.intensity, side),),
         lambda pixels: first_token(network, pixels),
     )
 
@@ -148,21 +154,23 @@ def _checkpoint(card: Card, network: nn.Module) -> Look:
 def _look(
     card: Card,
     network: nn.Module,
-    read: Callable[[PixelCache, Sequence[Item]], Float[Tensor, "b c y x"]],
-    points: Callable[[Float[Tensor, "b c y x"]], Float[Tensor, "b d"]],
+    read: Callable[[PixelCache, Sequence[Item]], tuple[Tensor, ...]],
+    points: Callable[..., Float[Tensor, "b d"]],
 ) -> Look:
+    """What `read` gives of items, their pixels first, made into points by the network."""
     device = resolve_device(card.config.device)
     network.to(device).eval()
     enabled = card.precision == "bf16"
 
     def look(images: PixelCache, items: Sequence[Item]) -> Float[Tensor, "b d"]:
-        pixels = read(images, items).to(device).contiguous(memory_format=torch.channels_last)
+        pixels, *others = (tensor.to(device) for tensor in read(images, items))
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
             torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled),
         ):
             # Self-supervision trains the direction alone; lengths would rule every distance.
-            return functional.normalize(points(pixels)).cpu()
+            return functional.normalize(points(pixels, *others)).cpu()
 
     return look
 
@@ -170,13 +178,12 @@ def _look(
 def _thumbnails(card: Card) -> Look:
     side = THUMBNAILS["thumbnail"]
     return lambda images, items: functional.adaptive_avg_pool2d(
-        _frames(card, images, items), side
+        _frames(card, images, items).batch(range(len(items))), side
     ).flatten(1)
 
 
-def _frames(card: Card, images: PixelCache, items: Sequence[Item]) -> Float[Tensor, "b c fy fx"]:
-    frames = Frames(images, items, card.frame, card.config.size, card.intensity)
-    return frames.batch(range(len(items)))
+def _frames(card: Card, images: PixelCache, items: Sequence[Item]) -> Frames:
+    return Frames(images, items, card.frame, card.config.size, card.intensity)
 
 
 def _stream(

@@ -20,6 +20,7 @@ from fewmasks.learn.model import Model, seeded, state_on
 from fewmasks.learn.predict import BATCH, forward, frames_of
 from fewmasks.learn.vaal import novelty
 from fewmasks.nn.gradients import badge_factors, image_gradient, pixel_gradient
+from fewmasks.nn.pooling import picture_mean
 from fewmasks.nn.segmenter import LAST, head_of, layer_of
 from fewmasks.nn.uncertainty import SCORES, uncertainty
 from fewmasks.types import UNKNOWN, Item, Label, Rows
@@ -194,7 +195,8 @@ def _batch_evidence(
             main = forward(model, model.network, pixels)
         logits = [*logits, main] if judges.has_network else logits
         if "embedding" in wanted:
-            yield "embedding", _means(decoded[0] if layer == LAST else put_out[0], layer)
+            maps = _maps(decoded[0] if layer == LAST else put_out[0], layer)
+            yield "embedding", picture_mean(maps, valid).cpu().numpy()
         for name, values in _gradients(last, decoded[0], main, valid, gradients):
             yield name, values.cpu().numpy().astype(np.float64)
     if scores:
@@ -202,13 +204,13 @@ def _batch_evidence(
             yield name, values.cpu().numpy().astype(np.float64)
 
 
-def _means(maps: object, layer: str) -> Float[np.ndarray, "b d"]:
-    """The mean of each map of a layer."""
-    if not isinstance(maps, Tensor) or maps.ndim != 4:
+def _maps(found: object, layer: str) -> Float[Tensor, "b d y x"]:
+    """What a layer puts out, where these are maps."""
+    if not isinstance(found, Tensor) or found.ndim != 4:
         raise ConfigError(
             f"learn.embedding_layer: {layer!r} puts out no single stack of maps; name a part"
         )
-    return maps.float().mean(dim=(2, 3)).cpu().numpy()
+    return found
 
 
 def _gradients(
