@@ -355,6 +355,26 @@ def test_answers_at_once_without_the_heavy_libraries(words, standing):
     assert loaded & {"torch", "monai", "scipy", "sklearn", "pandas", "numpy", "jaxtyping"} == set()
 
 
+@pytest.mark.slow
+def test_a_run_keeps_the_command_that_started_it(capsys, tmp_path):
+    project = made.pictures(tmp_path).folder
+    fast = [*made.FAST, "learn.iterations=2"]
+    words = ["--strategy", "random", "--rounds", "1", "--limit", "2", "--workers", "1"]
+    words += [word for setting in fast for word in ("--set", setting)]
+    done(capsys, "simulate", project, *words, "--out", tmp_path / "my run")
+    stored = json.loads((tmp_path / "my run" / "run.json").read_text())
+    assert stored["command"].startswith(f"fewmasks simulate {project} --strategy random --rounds 1")
+    assert stored["command"].endswith(f"--out '{tmp_path / 'my run'}'")
+    file = tmp_path / "study.toml"
+    file.write_text(
+        f"rounds = 1\nlimit = 2\nseeds = 1\nsettings = {fast}\n"
+        f"[[task]]\nname = 'one'\nproject = 'project'\n"
+    )
+    done(capsys, "study", "run", file, "--out", tmp_path / "s", "--workers", "1")
+    stored = json.loads((tmp_path / "s" / "runs" / "one" / "plain" / "run.json").read_text())
+    assert stored["command"] == f"fewmasks study run {file} --out {tmp_path / 's'} --workers 1"
+
+
 # Interrupts and progress
 
 

@@ -330,9 +330,39 @@ def test_precision_and_threads_are_settled_once(project, done, tmp_path):
     assert stored["config"]["learn"]["precision"] == "fp32"
     assert stored["threads"] == 1  # as many as torch takes in this process, over four chains
     config = Config().with_settings([*made.FAST, "learn.precision=auto"])
-    agreed = run._agree(project, plan_of(config=config), tmp_path, nothing)
+    agreed = run._agree(project, plan_of(config=config), tmp_path, nothing, None)
     assert agreed.config.learn.precision in ("fp32", "bf16")
-    assert run._agree(project, plan_of(config=config), tmp_path, nothing) == agreed
+    assert run._agree(project, plan_of(config=config), tmp_path, nothing, None) == agreed
+
+
+def test_the_report_names_all_that_took_part_and_all_that_was_set(
+    project, done, tmp_path, monkeypatch
+):
+    """A run that goes on elsewhere is not refused: its record has both machines, once each."""
+    settings = [*made.FAST, "query.uncertainty=margin", "cost.seconds_per_mask=90"]
+    config = Config().with_settings([*settings, "pretrain.relations={volume=0.5}"])
+    out, plan = tmp_path / "out", plan_of("random", rounds=2, config=config)
+    simulate(project, plan, out, command="fewmasks simulate 'my heart'")
+    first = json.loads((out / "run.json").read_text())
+    assert "later" not in first
+    newer = {name: f"9.{name}" for name in first["versions"]}
+    monkeypatch.setattr(run, "version", newer.get)
+    monkeypatch.setattr(run, "cores", lambda: 99)
+    for _ in range(2):
+        next(out.rglob("random/01-scored.json")).unlink()
+        simulate(project, plan, out, command="another")
+    stored = json.loads((out / "run.json").read_text())
+    assert [later["versions"] for later in stored["later"]] == [newer]
+    page = (out / "report.html").read_text()
+    for words in (
+        f"; {first['machine']}, then ",
+        "99 cores;",
+        f"torch: {first['versions']['torch']}, then 9.torch",
+        "<dd>fewmasks simulate &#x27;my heart&#x27;</dd>",
+        "query.uncertainty=margin, cost.seconds_per_mask=90",
+        "pretrain.relations={volume=0.5}",
+    ):
+        assert words in page
 
 
 # What is refused

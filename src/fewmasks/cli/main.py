@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from fewmasks import __version__
 from fewmasks.cli import about, serve, simulation, studies, work
+from fewmasks.cli.typed import TYPED
 from fewmasks.errors import FewmasksError
 
 NAME = "fewmasks"
@@ -70,6 +72,7 @@ def main() -> None:
 def run(command: Callable[..., Any], args: list[str]) -> int:
     """The exit status of a command; what the user can mend is one line on stderr."""
     try:
+        TYPED.set(shlex.join([NAME, *args]))
         status = command(args, prog_name=NAME, standalone_mode=False) or 0
         sys.stdout.flush()
     except FewmasksError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from fewmasks.cli.progress import progress
+from fewmasks.cli.typed import TYPED
 from fewmasks.cli.work import Folder, Settings
 from fewmasks.errors import ConfigError
 
@@ -63,7 +64,7 @@ def simulate(
     )
     folder = out or default_out(opened, plan)
     with progress() as report:
-        curve = run(opened, plan, folder, workers, report)
+        curve = run(opened, plan, folder, workers, report, command=TYPED.get())
     differ = [name for name in ("start", "annotation") if curve[name].nunique() > 1]
     table = curve.groupby([*differ, "strategy", "items"], sort=False)["dice"].agg(
         ["mean", "std", "count"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fewmasks.cli.progress import progress
+from fewmasks.cli.typed import TYPED
 
 if TYPE_CHECKING:
     from fewmasks.study.series import Found
@@ -32,7 +33,7 @@ def run_(
 
     del executor  # there is one so far
     with progress() as report:
-        found = run_study(file, out, workers, report, typer.echo)
+        found = run_study(file, out, workers, report, typer.echo, command=TYPED.get())
     _tell(out, found)
 
 

@@ -13,7 +13,6 @@ def facts(
 ) -> dict[str, object]:
     """Heading and particulars of the report, in reading order; `record` is the run.json."""
     summary = project.summary()
-    learn = plan.config.learn
     names = [project.classes[c] for c in project.foreground]
     return {
         "title": f"{project.folder.name}: learning curves",
@@ -24,12 +23,45 @@ def facts(
             for side in ("train", "test")
         },
         "score": _convention(project),
+        **_of_plan(plan, _starts(project, record)),
+        **_of_sessions(plan, record),
+        "time of the last session": f"{seconds / 60:.1f} minutes",
+        "command": record.get("command", "not recorded"),
+    }
+
+
+def sessions_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The first session, and later ones on another machine or with other versions."""
+    return [record, *record.get("later", [])]
+
+
+def _of_sessions(plan: Plan, record: Mapping[str, Any]) -> dict[str, object]:
+    """Every machine and version that took part, in their order."""
+    sessions = sessions_of(record)
+    machines = dict.fromkeys(session["machine"] for session in sessions)
+    versions = {
+        name: ", then ".join(dict.fromkeys(session["versions"][name] for session in sessions))
+        for name in record["versions"]
+    }
+    later = [session["started"] for session in sessions[1:]]
+    return {
+        "device": f"{plan.config.learn.device}; {', then '.join(machines)}; "
+        f"{plan.threads} threads a process",
+        "versions": versions,
+        "started": record["started"],
+        **({"went on elsewhere, or with other versions": later} if later else {}),
+    }
+
+
+def _of_plan(plan: Plan, starts: Mapping[str, str]) -> dict[str, object]:
+    learn = plan.config.learn
+    return {
         "strategies": ", ".join(plan.strategies),
         "labels": f"{plan.rounds} rounds of {plan.limit}, the first drawn at random for all",
         "annotation": ", ".join(plan.annotations),
         "seeds": f"0 to {plan.seeds - 1}, paired: one start set and recipe per seed",
         "network": f"{learn.network}, longest side {learn.size} px, from {', '.join(plan.starts)}",
-        "starts": _starts(project, record) or "none that was pre-trained",
+        "starts": starts or "none that was pre-trained",
         "iterations": _iterations(plan),
         "guesses beside labels": ", ".join(f"{k}={v}" for k, v in beyond_labels(learn).items())
         or "none",
@@ -37,12 +69,17 @@ def facts(
         "batch": learn.batch,
         "uncertainty": f"{learn.members} {learn.ensemble}",
         "precision": learn.precision,
-        "device": f"{learn.device}; {record['machine']}; {plan.threads} threads a process",
-        "versions": record["versions"],
-        "started": record["started"],
-        "time of the last session": f"{seconds / 60:.1f} minutes",
-        "command": record.get("command", "fewmasks.simulate in Python"),
+        "settings other than the defaults": _changed(plan.config) or "none",
     }
+
+
+def _changed(config: Config) -> list[str]:
+    usual = Config().flat()
+    return [
+        f"{name}={setting_text(value)}"
+        for name, value in config.flat().items()
+        if value != usual[name]
+    ]
 
 
 def _convention(project: Project) -> str:

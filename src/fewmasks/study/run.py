@@ -24,7 +24,7 @@ from fewmasks.io.lock import held
 from fewmasks.io.weights import weights_digest
 from fewmasks.project import Project
 from fewmasks.query.strategies import load_strategies
-from fewmasks.study.facts import facts
+from fewmasks.study.facts import facts, sessions_of
 from fewmasks.study.plan import SHARED, Annotation, Plan, Unit, read_record, read_records
 from fewmasks.study.plane import refuse_missing_tsne
 from fewmasks.study.starts import made_with, named_starts, refuse_other_starts
@@ -45,6 +45,7 @@ def simulate(
     workers: int | None = None,
     report: Report = lambda what, done, of: None,
     execute: Callable[..., Iterator[None]] = map_units,
+    command: str | None = None,
 ) -> "pd.DataFrame":
     """Run the plan, or what is left of it, and write curve.csv, picks.csv and report.html.
 
@@ -57,7 +58,7 @@ def simulate(
         refuse_other_starts(project, plan)
     out.mkdir(parents=True, exist_ok=True)
     with _alone(out):
-        plan = _agree(project, plan, out, report)
+        plan = _agree(project, plan, out, report, command)
         began = time.monotonic()
         first = [
             Unit(project.folder, out, plan, SHARED, seed, start, annotation)
@@ -71,6 +72,7 @@ def simulate(
         if todo:
             from fewmasks.study.unit import run_unit
 
+            _remember_session(out / "run.json")
             report("simulate", total - todo, total)
             results = execute(run_unit, left, workers or cores(), plan.threads, report)
             for done, _ in enumerate(results, start=total - todo + 1):
@@ -219,7 +221,7 @@ def refuse_other_run(project: Project, plan: Plan, out: Path) -> dict[str, Any] 
     return stored
 
 
-def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
+def _agree(project: Project, plan: Plan, out: Path, report: Report, command: str | None) -> Plan:
     """The plan as first run here: precision and threads are settled once and kept on resuming."""
     path = out / "run.json"
     stored = refuse_other_run(project, plan, out)
@@ -237,12 +239,32 @@ def _agree(project: Project, plan: Plan, out: Path, report: Report) -> Plan:
         "weights": _start_weights(project, plan, report),
         "made_with": made_with(project, plan),
         "project": str(project.folder),
+        "command": command or "fewmasks.simulate in Python",
+        **_session(),
+    }
+    write_text(path, json.dumps(record, indent=1))
+    return plan
+
+
+def _session() -> dict[str, Any]:
+    """When, on what and with which versions this process works."""
+    return {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
         "versions": {name: version(name) for name in ("fewmasks", "torch", "monai", "numpy")},
     }
-    write_text(path, json.dumps(record, indent=1))
-    return plan
+
+
+def _remember_session(path: Path) -> None:
+    """Add this session to a record none of whose sessions had this machine and these versions."""
+    stored, here = read_record(path), _session()
+    alike = [
+        all(session[name] == here[name] for name in ("machine", "versions"))
+        for session in sessions_of(stored)
+    ]
+    if not any(alike):
+        later = [*stored.get("later", []), here]
+        write_text(path, json.dumps(stored | {"later": later}, indent=1))
 
 
 def _start_weights(project: Project, plan: Plan, report: Report) -> dict[str, str]:

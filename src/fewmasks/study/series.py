@@ -42,6 +42,7 @@ def run_study(
     report: Report = lambda what, done, of: None,
     say: Callable[[str], None] = lambda line: None,
     execute: Callable[..., Iterator[None]] = map_units,
+    command: str | None = None,
 ) -> Found:
     """Run a study, or what is left of it, and write `out`/curve.csv, table.csv and report.html.
 
@@ -66,7 +67,7 @@ def run_study(
     for number, ((task, arm), plan) in enumerate(zip(pairs, plans, strict=True), start=1):
         say(f"{number} of {len(pairs)}: {task.name}, {arm.name}")
         folder = folder_of(out, task, arm)
-        simulate(projects[task.name], plan, folder, workers, report, execute)
+        simulate(projects[task.name], plan, folder, workers, report, execute, command)
     return report_study(out, say)
 
 

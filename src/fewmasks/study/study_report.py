@@ -146,7 +146,7 @@ $tasks
 <h2>What was run on what</h2>
 <section><dl>$facts</dl>
 <p class=note>Each arm of a task has a report of its own beside this page, in runs/, with its picks
-and all settings.</p></section>
+and all settings that are not the defaults.</p></section>
 </main>
 </body>
 </html>
