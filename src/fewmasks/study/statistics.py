@@ -77,7 +77,7 @@ def paired_difference(
     One row per arm other than the baseline: mean `difference` and its 95 % interval (`low`,
     `high`), `seeds` that both ran, `wins`, paired t test `p`, the same corrected for the number
     of rows by Holm (`p_holm`), and a `note` that says what is missing to be sure. The interval is
-    Student's: a percentile bootstrap of ten seeds would hold the truth in 91 % of cases.
+    Student's: a percentile bootstrap of ten seeds would hold the truth in 90 % of cases.
     The areas of an arm and the baseline are over the range that these two share.
     """
     return _compared(gains_over(curve, baseline, over))
